@@ -21,9 +21,6 @@
 #define MAX_ROUNDS        4  /* through the integers and categories */
 #define MAX_ALTERNATIVES  64 /* members of a category that are tried */
 #define EXCESS_TOLERANCE  1e-6
-#define MAX_CORNER_INPUTS 8    /* up to so many free inputs all corners are candidates */
-#define CORNER_QUANTILE   1e-4 /* where an input has no end */
-#define STARTS_APART      0.01 /* squared distance in the cube, for each free input */
 
 /* One search: over the model's numbers, or over those of a draw. */
 struct hunt {
@@ -166,9 +163,8 @@ static void take_near(const struct race *race, const double *units, int start, b
 {
     size_t free = (size_t)race->region->n_free;
     for (int i = 0; i < race->n_candidates; i++) {
-        double apart =
-            region_distance2(race->region, units + (size_t)i * free, units + (size_t)start * free);
-        taken[i] = taken[i] || apart < STARTS_APART * (double)free;
+        taken[i] = taken[i] || region_is_near(race->region, units + (size_t)i * free,
+                                              units + (size_t)start * free);
     }
 }
 
@@ -380,24 +376,6 @@ static enum err_code check_spec(const struct optimise_spec *spec, struct err *er
     return ERR_OK;
 }
 
-/* Adds the corners of the region that meet the constraints: the optimum of a function that rises or
- * falls with each input lies in one, and no scattered point comes near in many dimensions. */
-static void add_corners(struct race *race, double *u)
-{
-    const struct region *region = race->region;
-    int n = region->n_free <= MAX_CORNER_INPUTS ? 1 << region->n_free : 0;
-    for (int c = 0; c < n; c++) {
-        double *x = race->candidates + (size_t)race->n_candidates * (size_t)region->d;
-        for (int k = 0; k < region->n_free; k++) {
-            bool high = c >> k & 1;
-            double edge = isfinite(region->inputs[k].limits[high]) ? 0.0 : CORNER_QUANTILE;
-            u[k] = high ? 1.0 - edge : edge;
-        }
-        region_point(region, u, x);
-        race->n_candidates += region_holds(region, x);
-    }
-}
-
 static enum err_code find_candidates(struct race *race, struct arena *arena, struct err *err)
 {
     struct design design;
@@ -406,7 +384,7 @@ static enum err_code find_candidates(struct race *race, struct arena *arena, str
     const struct design_spec wanted = {
         .kind = DESIGN_SOBOL, .n = spec->n_candidates, .scrambled = true, .seed = spec->seed};
     size_t d = (size_t)race->region->d;
-    size_t room = (size_t)spec->n_candidates + (1 << MAX_CORNER_INPUTS);
+    size_t room = (size_t)spec->n_candidates + REGION_MAX_CORNERS;
     double *values = arena_alloc_array(arena, room * (size_t)race->one.n, sizeof *values);
     double *u = arena_alloc_array(arena, (size_t)race->region->n_free, sizeof *u);
     room += (size_t)spec->n_starts;
@@ -417,7 +395,8 @@ static enum err_code find_candidates(struct race *race, struct arena *arena, str
     if (design_make(race->region, &wanted, arena, &design, err) == ERR_OK) {
         memcpy(race->candidates, design.x, (size_t)design.n * d * sizeof *design.x);
         race->n_candidates = design.n;
-        add_corners(race, u);
+        race->n_candidates +=
+            region_corners(race->region, u, race->candidates + (size_t)design.n * d);
         err_kept(terms_values(&spec->terms, race->n_candidates, race->candidates, values, &scratch,
                               err));
         race->values = values;

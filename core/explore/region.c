@@ -5,8 +5,10 @@
 
 #include <math.h>
 
-#define MEMBERS_APART 0.25 /* squared distance */
-#define SLACK         1e-9 /* of the size of a constraint's terms: rounding of users and programs */
+#define MEMBERS_APART   0.25 /* squared distance */
+#define CORNER_QUANTILE 1e-4 /* where an input has no end */
+#define NEAR            0.01 /* squared distance for each free input */
+#define SLACK           1e-9 /* of the size of a constraint's terms: rounding of users and programs */
 
 /* The limits of input j: those of the space and of the request together. */
 static void limits_of(const struct region_spec *spec, int j, double limits[2])
@@ -148,4 +150,26 @@ double region_distance2(const struct region *region, const double *u, const doub
         sum += !category ? gap * gap : (gap != 0.0 ? MEMBERS_APART : 0.0);
     }
     return sum;
+}
+
+int region_corners(const struct region *region, double *u, double *x)
+{
+    int n = region->n_free <= REGION_MAX_CORNER_INPUTS ? 1 << region->n_free : 0;
+    int found = 0;
+    for (int c = 0; c < n; c++) {
+        double *to = x + (size_t)found * (size_t)region->d;
+        for (int k = 0; k < region->n_free; k++) {
+            bool high = c >> k & 1;
+            double edge = isfinite(region->inputs[k].limits[high]) ? 0.0 : CORNER_QUANTILE;
+            u[k] = high ? 1.0 - edge : edge;
+        }
+        region_point(region, u, to);
+        found += region_holds(region, to);
+    }
+    return found;
+}
+
+bool region_is_near(const struct region *region, const double *u, const double *v)
+{
+    return region_distance2(region, u, v) < NEAR * region->n_free;
 }

@@ -59,4 +59,18 @@ bool region_holds(const struct region *region, const double *x);
  */
 double region_distance2(const struct region *region, const double *u, const double *v);
 
+#define REGION_MAX_CORNER_INPUTS 8
+#define REGION_MAX_CORNERS       (1 << REGION_MAX_CORNER_INPUTS)
+
+/*
+ * x [n x d] <- the corners that meet the constraints, when there are at most
+ * REGION_MAX_CORNER_INPUTS free inputs; n is returned. The extremes of a function that rises or
+ * falls with each input lie there, and no scattered point comes near in many dimensions. An input
+ * without an end has a far quantile. u: scratch [n_free].
+ */
+int region_corners(const struct region *region, double *u, double *x);
+
+/* Are two places of the cube so close that searches from both would end alike? */
+bool region_is_near(const struct region *region, const double *u, const double *v);
+
 #endif

@@ -17,7 +17,8 @@
 #include <math.h>
 #include <string.h>
 
-#define SCORE_BLOCK 64 /* candidates of a task */
+#define SCORE_BLOCK   64 /* candidates of a task */
+#define CORNERS_SHARE 4  /* at most one candidate in so many is a corner */
 
 /* ---- what is asked ---- */
 
@@ -86,6 +87,22 @@ static enum err_code fill_design(const struct suggest_task *task, int n, uint64_
     return err->code;
 }
 
+/* The last of the candidates become the corners, where these are few. */
+static enum err_code put_corners(const struct suggest_task *task, struct err *err)
+{
+    size_t d = (size_t)task->model->d;
+    double *u = arena_alloc_array(task->arena, d, sizeof *u);
+    double *x = arena_alloc_array(task->arena, d * REGION_MAX_CORNERS, sizeof *x);
+    if (u == NULL || x == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the candidates");
+    }
+    int n = region_corners(task->region, u, x);
+    if (n <= task->spec->n_candidates / CORNERS_SHARE) {
+        memcpy(task->x + (size_t)(task->spec->n_candidates - n) * d, x, (size_t)n * d * sizeof *x);
+    }
+    return ERR_OK;
+}
+
 static enum err_code fill_pool(struct suggest_task *task, struct err *err)
 {
     const struct suggest_spec *spec = task->spec;
@@ -112,7 +129,9 @@ static enum err_code fill_pool(struct suggest_task *task, struct err *err)
         memcpy(task->x, spec->candidates, (size_t)spec->n_candidates * d * sizeof *task->x);
         return ERR_OK;
     }
-    return fill_design(task, spec->n_candidates, spec->seed, task->x, err);
+    return fill_design(task, spec->n_candidates, spec->seed, task->x, err) == ERR_OK
+               ? put_corners(task, err)
+               : err->code;
 }
 
 static enum err_code find_feasible(struct suggest_task *task, struct err *err)
@@ -246,18 +265,13 @@ static enum err_code score_all(struct suggest_task *task, struct err *err)
     return ERR_OK;
 }
 
-/* The place of the best candidate that is neither used nor among the n in `other`; -1: none. */
-int suggest_best(const struct suggest_task *task, int n, const int *other)
+int suggest_best(const struct suggest_task *task, const bool *out)
 {
     int found = -1;
     double best = 0.0;
     for (int i = 0; i < task->spec->n_candidates; i++) {
-        bool out = task->used[i];
-        for (int k = 0; k < n; k++) {
-            out = out || other[k] == i;
-        }
         double value = suggest_value(task, task->scores[i], feasible_of(task, i), cost_of(task, i));
-        if (!out && (found < 0 || value > best)) {
+        if (!task->used[i] && (out == NULL || !out[i]) && (found < 0 || value > best)) {
             found = i;
             best = value;
         }
@@ -322,6 +336,17 @@ static enum err_code write_suggestion(const struct suggest_task *task, int i, do
     return ERR_OK;
 }
 
+/* Conditions on a point of the pool; its mean counts among the best, so that nobody asks for it
+ * again. */
+static void observe_point(struct suggest_task *task, int point)
+{
+    spread_observe(&task->spread, point, &task->history);
+    if (task->spec->criterion == CRITERION_EXPECTED_IMPROVEMENT) {
+        double mean = task->spread.mean[(size_t)point * (size_t)task->spread.o];
+        task->rule.best = better_of(task->spec, mean, task->rule.best);
+    }
+}
+
 static enum err_code choose_next(struct suggest_task *task, int k, struct suggestion *to,
                                  struct err *err)
 {
@@ -332,7 +357,7 @@ static enum err_code choose_next(struct suggest_task *task, int k, struct sugges
     if (score_all(task, err) != ERR_OK) {
         return err->code;
     }
-    int found = suggest_best(task, 0, NULL);
+    int found = suggest_best(task, NULL);
     double feasible = feasible_of(task, found);
     if (task->spec->candidates == NULL && task->spec->search &&
         suggest_improve(task, &found, &feasible, err) != ERR_OK) {
@@ -341,7 +366,7 @@ static enum err_code choose_next(struct suggest_task *task, int k, struct sugges
     if (write_suggestion(task, found, feasible, to, err) == ERR_OK) {
         task->used[found] = true;
         if (!drawn) {
-            spread_observe(&task->spread, found, &task->history);
+            observe_point(task, found);
         }
     }
     return err->code;
@@ -373,7 +398,7 @@ static enum err_code make_task(struct suggest_task *task, struct err *err)
         return err->code;
     }
     for (int i = 0; i < spec->n_pending && spec->criterion != CRITERION_THOMPSON; i++) {
-        spread_observe(&task->spread, task->n_pool - spec->n_pending + i, &task->history);
+        observe_point(task, task->n_pool - spec->n_pending + i);
     }
     return find_feasible(task, err);
 }

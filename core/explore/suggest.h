@@ -25,7 +25,8 @@
  * A batch is chosen one point after another. Each is conditioned on the points that are pending and
  * on those chosen before it: the covariance between points becomes what it will be once these have
  * been simulated (spread.h), so that neighbours lose their interest. Nothing is assumed about what
- * these simulations will give; means stay. thompson gets its variety from the draws instead.
+ * these simulations will give: means stay, and b counts the means of these points, so that the best
+ * of them is not asked for again. thompson gets its variety from the draws instead.
  *
  * Of a model that knows failed runs, scores are multiplied with P(run succeeds). Scores are divided
  * by costs. Criteria that may be negative are counted from the smallest score of the candidates.
@@ -106,7 +107,7 @@ struct suggestion {
 struct suggestions {
     int n;
     struct suggestion *list; /* [n] in the order of their choice; in the arena with all they hold */
-    double best;             /* of expected_improvement; NaN: of another criterion */
+    double best;             /* of expected_improvement, with what is pending; NaN: of another */
     double variance;         /* mean over references (integrated_variance) or candidates of the
                                 scaled variance of the outputs before the batch .. */
     double variance_after;   /* .. and once it has been observed */

@@ -26,7 +26,8 @@ struct suggest_task {
 
 double suggest_value(const struct suggest_task *task, double score, double feasible, double cost);
 
-int suggest_best(const struct suggest_task *task, int n, const int *other);
+/* The best candidate that is neither used nor out [n_candidates], which may be NULL; -1: none. */
+int suggest_best(const struct suggest_task *task, const bool *out);
 
 /*
  * Searches from the best candidates. When a better point is found, it takes the place of one of

@@ -142,20 +142,37 @@ static struct search make_search(const struct suggest_task *task, struct move *m
                                      : (by_one < MAX_EVALUATIONS ? by_one : MAX_EVALUATIONS)};
 }
 
+/* Leaves out the candidates near a start. u: scratch [2 x n_free]. */
+static void leave_out(const struct suggest_task *task, int start, double *u, bool *out)
+{
+    size_t d = (size_t)task->model->d;
+    double *v = u + task->region->n_free;
+    region_unit(task->region, task->x + (size_t)start * d, u);
+    for (int i = 0; i < task->spec->n_candidates; i++) {
+        region_unit(task->region, task->x + (size_t)i * d, v);
+        out[i] = out[i] || i == start || region_is_near(task->region, u, v);
+    }
+}
+
 enum err_code suggest_improve(struct suggest_task *task, int *found, double *feasible,
                               struct err *err)
 {
     struct move move = {.task = task, .arena = ARENA_INIT};
     struct search search = make_search(task, &move);
-    int starts[STARTS] = {*found};
-    int n = search.has_gradients ? STARTS : STARTS / 2;
     double top = suggest_value(task, task->scores[*found], *feasible, 1.0);
     struct best_move best = {.candidate = -1};
+    bool *out = arena_zalloc_array(task->arena, (size_t)task->spec->n_candidates, sizeof *out);
+    double *u = arena_alloc_array(task->arena, 2 * (size_t)task->model->d, sizeof *u);
+    if (out == NULL || u == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a search");
+    }
     move.unit = top > 0.0 ? top : 1.0;
     best.value = -top / move.unit;
-    for (int k = 0; k < n && starts[k] >= 0 && err->code == ERR_OK; k++) {
-        if (search_from(task, &move, &search, starts[k], &best, err) == ERR_OK && k + 1 < n) {
-            starts[k + 1] = suggest_best(task, k + 1, starts);
+    int start = *found;
+    for (int k = 0; k < STARTS && start >= 0 && err->code == ERR_OK; k++) {
+        if (search_from(task, &move, &search, start, &best, err) == ERR_OK) {
+            leave_out(task, start, u, out);
+            start = suggest_best(task, out);
         }
     }
     if (err->code == ERR_OK && best.candidate >= 0 && find_here(&move, best.x, err) == ERR_OK) {
