@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#define STARTS             3  /* with gradients; half of them without */
+#define STARTS             4  /* with gradients; half of them without */
 #define EVALUATIONS        60 /* of a search with gradients .. */
 #define EVALUATIONS_BY_ONE 15 /* .. and without, for each real input */
 #define MAX_EVALUATIONS    300
