@@ -31,8 +31,11 @@ enum rng_purpose {
     RNG_FOLD, /* conformal prediction */
     RNG_KEPT, /* rows for validation, fit/split.h */
     RNG_CALIBRATION,
-    RNG_FEASIBLE,   /* P(run succeeds) */
-    RNG_OBSERVATION /* the noise of a predicted observation */
+    RNG_FEASIBLE,    /* P(run succeeds) */
+    RNG_OBSERVATION, /* the noise of a predicted observation */
+    RNG_SEQUENCE,    /* scrambling of a low-discrepancy sequence */
+    RNG_DESIGN,      /* points of a design */
+    RNG_EXPLORE      /* starts, candidates and draws of a search */
 };
 
 struct rng {

@@ -138,7 +138,7 @@ static bool may_use_disk(const struct request *req)
 static bool may_change(const struct request *req)
 {
     return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare &&
-           handlers[req->route] != handle_oip_index;
+           handlers[req->route] != handle_optimize && handlers[req->route] != handle_oip_index;
 }
 
 static void write_down(struct app *app, struct request *req, int status)

@@ -114,6 +114,14 @@ class Examples(ServerTest):
         self.assertEqual(again[0], "150")
         self.assertIn(int(again[1]), range(151, 176))
 
+    def test_the_loop_stops_at_its_budget_or_accuracy(self):
+        command = "python3 client-examples/loop.py --first 20 --batch 6 --model lo"
+        text = self.good(f"{command} --budget 30 --accuracy 0")
+        self.assertEqual(re.findall(r"(?m)^(\d+) rows: relative error 0\.\d+$", text), ["20", "26", "30"])
+        self.assertEqual(len(re.findall(r"(?m)^  \d points, after which", text)), 2)
+        again = self.good(f"{command}2 --budget 100 --accuracy 1")
+        self.assertEqual(re.findall(r"(?m)^(\d+) rows", again), ["20"])
+
     def test_the_workflow_says_what_is_missing(self):
         for flags, word in (("--farm ./nowhere", "there is no simulator at ./nowhere"),
                             ("--url http://127.0.0.1:1", "no server at http://127.0.0.1:1"),

@@ -10,7 +10,8 @@ import re
 import sys
 
 # The rooms of core/ in their order: each may use itself and those before it.
-ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train"]
+ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train",
+         "explore"]
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 FORMATS = ["server/formats", "server/formats/text"]
@@ -44,7 +45,7 @@ LAYERS = {
     "server/api/exports": BELOW_API + ["server/api"],
     "server/api/native": BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "schema"],
     **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
-       for folder in ("server/api/umbridge", "server/api/oip")},
+       for folder in ("server/api/umbridge", "server/api/oip", "server/api/explore")},
     "server/client": CORE + FORMATS + ["server/base", "server/documents"],
     "server/client/pieces": CORE + FORMATS + ["server/base", "server/documents", "server/client"],
     "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/client",
@@ -69,13 +70,15 @@ OWNERS = {
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],
+    "nlopt.h": ["core/explore/search.c"],
 }
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "base/version.h": "server/base",
              "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
              "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
              "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
-             "network/plan_real.inc": "core/network"}
+             "network/plan_real.inc": "core/network",
+             "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
 MAX_FILES = 40
 # Folders that may hold more files: one statement a file, one input of a fuzzer a file.

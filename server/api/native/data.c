@@ -145,6 +145,9 @@ static void write_result(struct json_write *json, const struct request *req,
     if (r->n_discarded > 0) {
         json_write_int(json, "discarded_values", r->n_discarded);
     }
+    if (up->data.n_ids > 0) {
+        json_write_int(json, "closed", up->n_closed);
+    }
     write_duplicates(json, r);
     write_outliers(json, r);
     write_nonfinite(json, req, up);

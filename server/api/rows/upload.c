@@ -130,6 +130,45 @@ static enum err_code read_missing(const struct request *req, struct upload *up, 
     return err->code;
 }
 
+/* ids=17,18: the points of a design or a suggestion that these rows are. */
+static enum err_code read_ids(const struct request *req, struct upload *up, struct err *err)
+{
+    const char *text = request_query(req, "ids");
+    int n = 1;
+    if (text == NULL) {
+        return ERR_OK;
+    }
+    for (const char *p = text; *p != '\0'; p++) {
+        n += *p == ',';
+    }
+    int64_t *ids =
+        n <= UPLOAD_MAX_IDS ? arena_alloc_array(req->arena, (size_t)n, sizeof *ids) : NULL;
+    if (n <= UPLOAD_MAX_IDS && ids == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the upload");
+    }
+    for (int i = 0; i < n && n <= UPLOAD_MAX_IDS; i++) {
+        size_t len = strspn(text, "0123456789");
+        if (len < 1 || len > 18 || (text[len] != ',' && text[len] != '\0')) {
+            n = UPLOAD_MAX_IDS + 1;
+            break;
+        }
+        ids[i] = 0;
+        for (size_t k = 0; k < len; k++) {
+            ids[i] = 10 * ids[i] + (text[k] - '0');
+        }
+        text += len + (text[len] == ',');
+    }
+    if (n > UPLOAD_MAX_IDS) {
+        return err_set(err, ERR_INVALID,
+                       "ids must be at most %d whole numbers separated by commas, such as 17,18",
+                       UPLOAD_MAX_IDS);
+    }
+    up->data.n_ids = n;
+    up->data.ids = ids;
+    up->data.n_closed = &up->n_closed;
+    return ERR_OK;
+}
+
 enum err_code upload_read_head(const struct request *req, struct upload *up, struct err *err)
 {
     static const char *const duplicates[] = {"report", "skip"};
@@ -139,7 +178,7 @@ enum err_code upload_read_head(const struct request *req, struct upload *up, str
     if (find_format(req, &up->data.format, err) != ERR_OK ||
         read_word(req, "on_duplicate", duplicates, &up->data.skip_duplicates, err) != ERR_OK ||
         read_word(req, "on_nonfinite", nonfinite, &up->skip_nonfinite, err) != ERR_OK ||
-        read_missing(req, up, err) != ERR_OK) {
+        read_missing(req, up, err) != ERR_OK || read_ids(req, up, err) != ERR_OK) {
         return err->code;
     }
     if (read_source(req, up, err) != ERR_OK ||

@@ -14,6 +14,8 @@
 /* What the query says about outputs that are missing. */
 enum upload_missing { UPLOAD_MISSING_UNTOLD, UPLOAD_MISSING_REFUSE, UPLOAD_MISSING_ALLOW };
 
+#define UPLOAD_MAX_IDS 10000 /* of pending points */
+
 struct upload {
     struct data_upload data;  /* borrows from the request, its arena and this struct */
     struct model_space space; /* of the model as the rows were read */
@@ -24,6 +26,7 @@ struct upload {
     unsigned char *failed; /* [data.n] of the rows as they were sent; NULL: nobody said it */
     bool is_text;          /* CSV and its relatives */
     struct text_rows text; /* if so */
+    int64_t n_closed;      /* of the ids that the query names */
     char key[IDEMPOTENCY_KEY_MAX + 1];
     unsigned char payload[SHA256_BYTES];
 };

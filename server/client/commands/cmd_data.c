@@ -103,6 +103,11 @@ static enum err_code make_path(struct append *up, struct err *err)
     }
     if (client->args->values[OPT_SKIP_NONFINITE] != NULL) {
         textbuf_printf(&text, "%son_nonfinite=skip", mark);
+        mark = "&";
+    }
+    if (client->args->values[OPT_IDS] != NULL) {
+        textbuf_printf(&text, "%sids=", mark);
+        connection_escape(&text, client->args->values[OPT_IDS]);
     }
     if (source != NULL && strpbrk(source, "\r\n") != NULL) {
         return err_set(err, ERR_INVALID, "a source is one line of text");

@@ -18,6 +18,7 @@
 #include "base/phrase.h"
 #include "store/data/data_chunk.h"
 #include "store/data/data_key.h"
+#include "store/data/pending_store.h"
 #include "store/data/data_stats.h"
 #include "store/data/row_index.h"
 #include "store/models/model_find.h"
@@ -364,6 +365,13 @@ static enum err_code append_in_transaction(struct conn *conn, const char *name, 
     if (work->up->space != NULL &&
         space_write(conn, model, work->up->space, "upload", err) != ERR_OK) {
         goto done;
+    }
+    int64_t n_closed = 0;
+    if (pending_close(conn, model, work->up->n_ids, work->up->ids, &n_closed, err) != ERR_OK) {
+        goto done;
+    }
+    if (work->up->n_closed != NULL) {
+        *work->up->n_closed = n_closed;
     }
     work->result.n_rows = work->n;
     work->result.n_discarded = work->up->n_discarded;

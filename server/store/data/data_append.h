@@ -40,6 +40,9 @@ struct data_upload {
     const bool *places; /* NULL, or [d + o]: numbers of these columns are places in a list, of which
                            none is unusual */
     int64_t n_discarded; /* told in the answer */
+    int n_ids;           /* points that come back with these rows (pending_store.h) .. */
+    const int64_t *ids;  /* [n_ids] .. */
+    int64_t *n_closed;   /* .. and how many of them were pending; NULL: nobody asks */
     const int *origin;   /* NULL, or [n]: the place of each row in what the client sent, as answers
                            tell it */
 };

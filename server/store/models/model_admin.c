@@ -141,10 +141,10 @@ static enum err_code delete_model(struct db *db, void *name, struct err *err)
 {
     /* Whatever refers to a version is deleted before the versions. */
     static const enum sql_query steps[] = {
-        SQL_JOB_DELETE_ALL,     SQL_BATCH_DELETE_ALL,  SQL_RUN_DELETE_ALL,
-        SQL_STATS_RESET,        SQL_KEY_DELETE_ALL,    SQL_POLICY_DELETE,
-        SQL_SPACE_DELETE,       SQL_ALIAS_DELETE_ALL,  SQL_PROMOTION_DELETE_ALL,
-        SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
+        SQL_JOB_DELETE_ALL,       SQL_BATCH_DELETE_ALL,   SQL_RUN_DELETE_ALL,
+        SQL_STATS_RESET,          SQL_KEY_DELETE_ALL,     SQL_POLICY_DELETE,
+        SQL_SPACE_DELETE,         SQL_PENDING_DELETE_ALL, SQL_ALIAS_DELETE_ALL,
+        SQL_PROMOTION_DELETE_ALL, SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
     const char *model = name;
     struct conn *conn;
     int64_t id = 0;

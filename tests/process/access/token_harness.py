@@ -17,7 +17,7 @@ ROLES = ["NONE", "PREDICT", "READ", "WRITE", "ADMIN"]
 def routes():
     """(method, pattern, role) of the server's list."""
     with open(ROUTES_DEF, encoding="utf-8") as file:
-        lines = re.findall(r'^ROUTE\((\w+), "([^"]*)", \w+, "\w+", (\w+), "[^"]*"\)$', file.read(), re.M)
+        lines = re.findall(r'^ROUTE\((\w+), "([^"]*)", \w+, "\w+", (\w+),\s+"[^"]*"\)$', file.read(), re.M)
     assert len(lines) > 40
     return lines
 
