@@ -31,8 +31,9 @@ enum rng_purpose {
     RNG_FOLD, /* conformal prediction */
     RNG_KEPT, /* rows for validation, fit/split.h */
     RNG_CALIBRATION,
-    RNG_FEASIBLE,   /* P(run succeeds) */
-    RNG_OBSERVATION /* the noise of a predicted observation */
+    RNG_FEASIBLE,    /* P(run succeeds) */
+    RNG_OBSERVATION, /* the noise of a predicted observation */
+    RNG_ANALYSE      /* a replicate of an analysis */
 };
 
 struct rng {
