@@ -44,7 +44,7 @@ LAYERS = {
     "server/api/exports": BELOW_API + ["server/api"],
     "server/api/native": BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "schema"],
     **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
-       for folder in ("server/api/umbridge", "server/api/oip")},
+       for folder in ("server/api/umbridge", "server/api/oip", "server/api/analyses")},
     "server/client": CORE + FORMATS + ["server/base", "server/documents"],
     "server/client/pieces": CORE + FORMATS + ["server/base", "server/documents", "server/client"],
     "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/client",
