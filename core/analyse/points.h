@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The points of a replicate: uniform numbers that fill the cube, independent between replicates. */
+/*
+ * The points of a replicate: uniform numbers that fill the cube. They are a Sobol' sequence,
+ * scrambled anew for each replicate, or independent random numbers where there are more dimensions
+ * than the sequence has.
+ */
 #ifndef POINTS_H
 #define POINTS_H
 
 #include "base/err.h"
 #include "base/rng.h"
+#include "explore/sobol.h"
 
 struct points {
     struct rng rng;
+    struct sobol_sequence sobol;
     int dims;
 };
 

@@ -33,6 +33,9 @@ enum rng_purpose {
     RNG_CALIBRATION,
     RNG_FEASIBLE,    /* P(run succeeds) */
     RNG_OBSERVATION, /* the noise of a predicted observation */
+    RNG_SEQUENCE,    /* scrambling of a low-discrepancy sequence */
+    RNG_DESIGN,      /* points of a design */
+    RNG_EXPLORE,     /* starts, candidates and draws of a search */
     RNG_ANALYSE      /* a replicate of an analysis */
 };
 

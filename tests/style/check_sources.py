@@ -10,7 +10,8 @@ import re
 import sys
 
 # The rooms of core/ in their order: each may use itself and those before it.
-ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train", "analyse"]
+ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train",
+         "explore", "analyse"]
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 FORMATS = ["server/formats", "server/formats/text"]
@@ -73,7 +74,8 @@ OWNERS = {
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "base/version.h": "server/base",
              "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
-             "network/plan_real.inc": "core/network"}
+             "network/plan_real.inc": "core/network",
+             "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
 MAX_FILES = 40
 # Folders that may hold more files: one statement a file, one input of a fuzzer a file.
