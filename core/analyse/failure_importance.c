@@ -4,7 +4,8 @@
  *
  *   q(z) = sum_c w_c N(z; v_c, I) + w_0 N(z; 0, I),     p = E_q 1(g < 0) phi(z) / q(z).
  *
- * Points that failed come from subset simulation of a few draws. They are put into groups by their
+ * Points that failed come from subset simulation of a few
+ * draws, several times so that no mode is missed. They are put into groups by their
  * directions (spherical k-means [1]); v_c is the mean of a group, which is the mean that
  * cross-entropy wants [2], and w_c its share. The unit covariance keeps the weights bounded in any
  * number of dimensions along directions that do not matter, and the last component bounds them by
@@ -19,11 +20,12 @@
 #include <math.h>
 #include <string.h>
 
-#define N_DRAWS   8 /* whose failures are looked for */
-#define MAX_FOUND 4000
-#define DEFENSIVE 0.1 /* w_0 */
-#define N_SWEEPS  20
-#define REPLICATE (ANALYSE_MAX_REPLICATES + 1) /* its random numbers are none of a replicate's */
+#define N_LOOKS    8 /* at failures of some draws, or of the same ones again */
+#define MAX_FOUND  4000
+#define DEFENSIVE  0.1 /* w_0 */
+#define N_SWEEPS   20
+#define FIRST_LOOK (ANALYSE_MAX_REPLICATES + 1) /* their random numbers are none of a replicate's  \
+                                                 */
 
 /* ---- modes ---- */
 
@@ -107,8 +109,7 @@ enum err_code failure_mixture_find(struct analysis *a, struct failure_mixture *o
     bool ok = true;
     struct arena scratch = ARENA_INIT;
     struct failure_found found = {.room = 0};
-    double p[N_DRAWS];
-    int m = a->field->m < N_DRAWS ? a->field->m : N_DRAWS;
+    double p;
     out->mode = analysis_array(a, FAILURE_MAX_MODES * k, &ok);
     out->weight = analysis_array(a, FAILURE_MAX_MODES + 1, &ok);
     found.z = arena_alloc_array(&scratch, MAX_FOUND * k, sizeof *found.z);
@@ -116,12 +117,12 @@ enum err_code failure_mixture_find(struct analysis *a, struct failure_mixture *o
     if (!ok || found.z == NULL || sums == NULL) {
         err_set(err, ERR_NOMEM, "no memory for an analysis");
     }
-    for (int j = 0; j < m && err->code == ERR_OK; j++) {
+    for (int j = 0; j < N_LOOKS && err->code == ERR_OK; j++) {
         const struct failure_subset subset = {
-            .a = a, .replicate = REPLICATE, .first = j, .m = 1, .found = &found};
+            .a = a, .replicate = FIRST_LOOK + j, .first = j % a->field->m, .m = 1, .found = &found};
         struct arena inner = ARENA_INIT;
-        found.room = (j + 1) * (MAX_FOUND / m); /* each draw has its share */
-        err_kept(failure_subset_run(&subset, &inner, &p[j], err));
+        found.room = (j + 1) * (MAX_FOUND / N_LOOKS); /* each look has its share */
+        err_kept(failure_subset_run(&subset, &inner, &p, err));
         arena_release(&inner);
     }
     if (err->code == ERR_OK && found.n > 0) {
