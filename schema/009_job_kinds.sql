@@ -11,3 +11,7 @@ CREATE TABLE job_results (
     CONSTRAINT job_results_key PRIMARY KEY (job_id, part, seq),
     CONSTRAINT job_results_job FOREIGN KEY (job_id) REFERENCES jobs (id) ON DELETE CASCADE
 ) STRICT;
+
+-- One training of a model at a time, and beside it one job of the others.
+DROP INDEX jobs_one_running;
+CREATE UNIQUE INDEX jobs_one_running ON jobs (model_id, (kind > 0)) WHERE state = 1;

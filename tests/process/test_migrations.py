@@ -177,6 +177,9 @@ class Migration(unittest.TestCase):
     def test_a_registry_of_schema_7_serves_as_it_did(self):
         self.road(7)
 
+    def test_a_registry_of_schema_8_serves_as_it_did(self):
+        self.road(8)
+
     def finish(self, number):
         """The next start completes what a crash left unfinished."""
         self.server.start()
