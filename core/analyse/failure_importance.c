@@ -20,12 +20,13 @@
 #include <math.h>
 #include <string.h>
 
-#define N_LOOKS    8 /* at failures of some draws, or of the same ones again */
-#define MAX_FOUND  4000
-#define DEFENSIVE  0.1 /* w_0 */
-#define N_SWEEPS   20
-#define FIRST_LOOK (ANALYSE_MAX_REPLICATES + 1) /* their random numbers are none of a replicate's  \
-                                                 */
+#define N_LOOKS   8 /* at failures of some draws, or of the same ones again */
+#define MAX_FOUND 4000
+#define DEFENSIVE 0.1 /* w_0 */
+#define N_SWEEPS  20
+#define FIRST_LOOK                                                                                 \
+    (ANALYSE_MAX_REPLICATES + 1) /* their random numbers are none of a replicate's                 \
+                                  */
 
 /* ---- modes ---- */
 

@@ -10,7 +10,7 @@
 #include "documents/job_spec.h"
 #include "jobs/checkpoints.h"
 #include "jobs/judgement.h"
-#include "jobs/rows.h"
+#include "jobs/rows/rows.h"
 #include "jobs/model_space.h"
 #include "live/models.h"
 #include "store/jobs/job_read.h"
