@@ -11,9 +11,8 @@
  */
 #include "analyse/centre.h"
 
-#include "math/moments.h"
-
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #define MIN_BEYOND 4.0       /* points of a replicate beyond the outermost level */
@@ -133,7 +132,56 @@ static enum err_code propagate_prepare(struct analysis *a, struct err *err)
 
 /* ---- a replicate ---- */
 
-/* column [n]: the values of one output of one draw, which are sorted. */
+/*
+ * Puts the k-th smallest of v [n] at place k, no larger ones before and no smaller ones behind it:
+ * Hoare's selection. The first `low` are known to be no larger than the others.
+ */
+static void select_kth(double *v, ptrdiff_t low, ptrdiff_t n, ptrdiff_t k)
+{
+    ptrdiff_t high = n - 1;
+    while (low < high) {
+        double pivot = v[low + (high - low) / 2];
+        ptrdiff_t i = low;
+        ptrdiff_t j = high;
+        while (i <= j) {
+            while (v[i] < pivot) {
+                i++;
+            }
+            while (v[j] > pivot) {
+                j--;
+            }
+            if (i <= j) {
+                double swapped = v[i];
+                v[i++] = v[j];
+                v[j--] = swapped;
+            }
+        }
+        if (k > j && k < i) {
+            return;
+        }
+        low = k <= j ? low : i;
+        high = k <= j ? j : high;
+    }
+}
+
+/* As moments_quantiles, without sorting all. v [n] is reordered. */
+static void quantiles(double *v, ptrdiff_t n, int n_levels, const double *levels, double *out)
+{
+    ptrdiff_t known = 0; /* the place of the last quantile */
+    for (int l = 0; l < n_levels; l++) {
+        double at = levels[l] * (double)(n - 1);
+        ptrdiff_t k = (ptrdiff_t)at;
+        double above = INFINITY;
+        select_kth(v, k >= known ? known : 0, n, k);
+        known = k;
+        for (ptrdiff_t i = k + 1; i < n; i++) {
+            above = v[i] < above ? v[i] : above;
+        }
+        out[l] = k + 1 < n ? v[k] + (at - (double)k) * (above - v[k]) : v[k];
+    }
+}
+
+/* column [n]: the values of one output of one draw, which are reordered. */
 static void add_column(const struct analysis *a, size_t c, double *column, double *out)
 {
     const struct propagate *own = a->own;
@@ -141,14 +189,15 @@ static void add_column(const struct analysis *a, size_t c, double *column, doubl
     size_t n = (size_t)a->spec->n;
     size_t bins = (size_t)a->spec->bins;
     double *counts = out + at.counts + c * bins;
+    double lowest = own->range[c];
+    double scale = 1.0 / bin_width(a, c);
+    double last = (double)bins - 1.0;
     for (size_t i = 0; bins > 0 && i < n; i++) {
-        double b = floor((column[i] - own->range[c]) / bin_width(a, c));
-        counts[(size_t)fmin(fmax(b, 0.0), (double)(bins - 1))] += 1.0 / (double)n;
+        double b = (column[i] - lowest) * scale;
+        counts[b > 0.0 ? (size_t)(b < last ? b : last) : 0] += 1.0 / (double)n;
     }
-    if (a->spec->n_levels > 0) {
-        moments_quantiles((long)n, column, a->spec->n_levels, a->spec->levels,
-                          out + at.quantiles + c * (size_t)a->spec->n_levels);
-    }
+    quantiles(column, (ptrdiff_t)n, a->spec->n_levels, a->spec->levels,
+              out + at.quantiles + c * (size_t)a->spec->n_levels);
 }
 
 /* y [n x o]: the values of one draw. */
@@ -161,18 +210,24 @@ static void add_draw(const struct analysis *a, size_t draw, const double *y, dou
     size_t n = (size_t)a->spec->n;
     for (size_t c = 0; c < o; c++) {
         double centre = own->centre[draw * o + c];
+        double sums[4] = {0.0};
         for (size_t i = 0; i < n; i++) {
             double f = y[i * o + c] - centre;
-            double power = 1.0;
-            for (size_t k = 0; k < 4; k++) {
-                power *= f;
-                out[4 * c + k] += power / (double)n;
-            }
-            for (size_t e = 0; e <= c; e++) {
-                out[at.products + c * o + e] +=
-                    f * (y[i * o + e] - own->centre[draw * o + e]) / (double)n;
-            }
+            sums[0] += f;
+            sums[1] += f * f;
+            sums[2] += f * f * f;
+            sums[3] += f * f * (f * f);
             column[i] = y[i * o + c];
+        }
+        for (size_t k = 0; k < 4; k++) {
+            out[4 * c + k] = sums[k] / (double)n;
+        }
+        for (size_t e = 0; e <= c; e++) {
+            double sum = 0.0;
+            for (size_t i = 0; i < n; i++) {
+                sum += (y[i * o + c] - centre) * (y[i * o + e] - own->centre[draw * o + e]);
+            }
+            out[at.products + c * o + e] = sum / (double)n;
         }
         add_column(a, c, column, out);
     }
