@@ -12,6 +12,7 @@
 #include "base/mem_budget.h"
 #include "documents/job_json.h"
 #include "documents/quality_json.h"
+#include "jobs/analysis.h"
 #include "jobs/attempt_choice.h"
 #include "jobs/job_log.h"
 #include "model/codec.h"
@@ -43,6 +44,9 @@ void attempt_release(struct attempt *attempt)
 enum err_code attempt_read(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
+    if (attempt->row.kind != JOB_TRAIN) {
+        return analysis_read(attempt, err);
+    }
     if (job_json_parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
@@ -341,6 +345,9 @@ static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 
 enum err_code attempt_run(struct attempt *attempt, struct err *err)
 {
+    if (attempt->row.kind != JOB_TRAIN) {
+        return analysis_run(attempt, err);
+    }
     return train_within_memory(attempt, err) == ERR_OK ? judge_and_publish(attempt, err)
                                                        : err->code;
 }
