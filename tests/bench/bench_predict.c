@@ -5,7 +5,11 @@
  * tanh at the speed of the fastest vector tanh within 4 ulp (double) or 2 ulp (float). Prints
  * medians of several rounds and asserts nothing.
  *
+ * Then one row in both ways that weights are stored, with the error of the one in 32 bits, and a
+ * gradient beside its value, in processor time, of which it prints the least.
+ *
  * usage: bench_predict [rounds [max rows]]
+ *        bench_predict one                 one row alone
  *        bench_predict scaling [rounds]    how the cost grows, as CSV
  */
 #include <math.h>
@@ -20,6 +24,7 @@
 #include "machine.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "predict/derivative.h"
 #include "predict/precision.h"
 #include "predict/predict.h"
 #include "timing.h"
@@ -210,6 +215,72 @@ static void compare_with_ceiling(int rounds, int max_rows)
     }
 }
 
+/* ---- one row: values and gradients in processor time ---- */
+
+static double processor_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The least of about a second's runs. */
+static double least_seconds(const struct model *model, const struct predict_request *req)
+{
+    double least = INFINITY;
+    double spent = 0.0;
+    struct arena arena = ARENA_INIT;
+    struct predict_result result;
+    for (int run = 0; run < 5 || spent < 1.0; run++) {
+        struct err err = ERR_INIT;
+        double start = processor_now();
+        if (predict_run(model, req, &arena, &result, &err) != ERR_OK) {
+            fprintf(stderr, "%s\n", err_msg(&err));
+            exit(1);
+        }
+        double seconds = processor_now() - start;
+        least = fmin(least, seconds);
+        spent += seconds;
+        arena_clear(&arena);
+    }
+    arena_release(&arena);
+    return least;
+}
+
+static void compare_one_row(void)
+{
+    static const char *const names[] = {"float64", "float32", "mixed"};
+    double x[16];
+    double sens[16];
+    double out[16];
+    for (int i = 0; i < 16; i++) {
+        x[i] = 0.1 * i - 0.7;
+        sens[i] = 1.0;
+    }
+    const struct derivative gradient = {
+        .kind = DERIVATIVE_GRADIENT, .of = DERIVATIVE_OF_MEAN, .sens = sens, .out = out};
+    const struct predict_request value = {
+        .n = 1, .x = x, .want = PREDICT_MEAN | PREDICT_VARIANCE, .n_threads = 1};
+    const struct predict_request slope = {
+        .n = 1, .x = x, .want = PREDICT_MEAN, .n_threads = 1, .derivative = &gradient};
+    printf("\none row, least processor time of one thread\n");
+    printf("%-4s %-8s %9s %9s %11s %17s   error of mean, of std\n", "", "", "value us", "float64/",
+           "gradient us", "(both)/value");
+    for (size_t w = 1; w < sizeof workloads / sizeof *workloads; w++) {
+        double first = 0.0;
+        for (enum precision p = PRECISION_FLOAT64; p <= PRECISION_MIXED; p++) {
+            struct model *model = make_model(&workloads[w], p);
+            double seconds = least_seconds(model, &value);
+            double more = least_seconds(model, &slope);
+            first = p == PRECISION_FLOAT64 ? seconds : first;
+            printf("%-4s %-8s %9.1f %9.2f %11.1f %17.2f   %.1e %.1e\n", workloads[w].name, names[p],
+                   1e6 * seconds, first / seconds, 1e6 * more, (seconds + more) / seconds,
+                   model->float32_error.mean, model->float32_error.std);
+            model_unref(model);
+        }
+    }
+}
+
 /* How the cost grows when one quantity of a medium workload varies. */
 static void scale(int rounds)
 {
@@ -252,7 +323,12 @@ int main(int argc, char **argv)
         scale(rounds);
         return 0;
     }
+    if (argc > 1 && strcmp(argv[1], "one") == 0) {
+        compare_one_row();
+        return 0;
+    }
     printf("kernels %s, medians of %d\n", kernels_get()->isa, rounds);
     compare_with_ceiling(rounds, max_rows);
+    compare_one_row();
     return 0;
 }
