@@ -59,6 +59,9 @@ struct exchange_ops {
     void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
     /* Replaces the body, which is gzip, by what it holds (http/inflate.h). NULL: cannot. */
     enum err_code (*inflate)(struct exchange *exchange, struct err *err);
+    /* Counts n bytes that the body grows to in the arena among the bodies, and to whom the request
+     * is charged, until it is over. ERR_TOO_LARGE, ERR_BUSY (http/body.h). NULL: nobody counts. */
+    enum err_code (*hold)(struct exchange *exchange, size_t n, struct err *err);
 };
 
 /* Who sends a request, as its head tells. */

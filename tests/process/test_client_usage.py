@@ -125,7 +125,7 @@ class Usage(ClientTest):
                            ("not a finite", ("predict", "m", "--at", "1,")),
                            ("not a finite", ("predict", "m", "--at", "1,nan")),
                            ("not a table", ("predict", "m", "--at", "1", "--return", "jacobian")),
-                           ("csv, json or npy", ("predict", "m", "-", "--format", "xml")),
+                           ("csv, json, npy or npz", ("predict", "m", "-", "--format", "xml")),
                            ("number from", ("predict", "m", "-", "--retry", "soon"))):
             with self.subTest(args=args):
                 self.bad(2, word, *args)
