@@ -2,6 +2,7 @@
 #include "api/dispatch.h"
 
 #include "api/aside.h"
+#include "api/compress.h"
 #include "api/content.h"
 #include "api/errors.h"
 #include "api/handlers.h"
@@ -344,6 +345,7 @@ static void finish_answer(struct app *app, struct request *req, struct response 
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }
+    compress_answer(app, req, res);
     int64_t now_ns = clock_ns();
     struct outcome outcome = {
         .seconds = 1e-9 * (double)(now_ns - req->arrived_ns), .trace = trace_of(req), .err = err};

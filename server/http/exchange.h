@@ -135,6 +135,7 @@ struct response {
     struct header headers[EXCHANGE_MAX_HEADERS];
     int n_headers;
     struct later later; /* with status 0: the answer comes later */
+    bool holds_secret;  /* it is not compressed, since its length would tell something of it */
 };
 
 /* Are they the same name, in whatever case? Most differ in their first letter. */
