@@ -1,9 +1,9 @@
-#!/usr/bin/env octave
+#!/usr/bin/env -S octave-cli --no-history
 % SPDX-License-Identifier: Apache-2.0
 % The server from Octave 7, through the program curl, which sends a request again while the server is busy or away.
 %
-% usage: octave-cli plain.m MODEL predict X1,X2,.. ..
-%        octave-cli plain.m MODEL append FILE.csv KEY
+% usage: octave-cli --no-history plain.m MODEL predict X1,X2,.. ..
+%        octave-cli --no-history plain.m MODEL append FILE.csv KEY
 %
 % predict prints mean and standard deviation of each output, a line for each point. append uploads a table whose first
 % line has the names of the columns, once, however often it is run with the same KEY. OUTPUTS=N says how many of the last

@@ -15,8 +15,8 @@
 #include "formats/zlib_memory.h"
 
 /*
- * The fastest level: numbers as text become 45 % at level 1 and 44 % at level 6, in a third of the
- * time. Half of zlib's usual memory makes no difference to that.
+ * The fastest level: an answer of 2,000 rows becomes 48 % at level 1, at 10 ns a byte, and 45 % at
+ * level 6, at 60. Half of the usual memory of zlib makes no difference to that.
  */
 #define LEVEL        1
 #define WINDOW_BITS  (14 + 16) /* 16 KiB, with the header of gzip */

@@ -9,7 +9,6 @@
 #include "api/query_keys.h"
 #include "api/quota.h"
 #include "api/request_times.h"
-#include "api/security_headers.h"
 #include "api/trace.h"
 #include "base/clock.h"
 #include "http/router.h"
@@ -341,7 +340,7 @@ static void finish_answer(struct app *app, struct request *req, struct response 
         error_body_write(error_family_of(path), err, req->arena, res);
     }
     write_down(app, req, res->status);
-    security_headers_add(res);
+    origin_add_limits(res);
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }

@@ -32,7 +32,7 @@ PLAIN = {"plain.py": [sys.executable, f"{FOLDER}/plain.py"]}
 if runs("Rscript", "-e", "library(curl); library(jsonlite)"):
     PLAIN["plain.R"] = ["Rscript", f"{FOLDER}/plain.R"]
 if runs("octave-cli", "--eval", "jsondecode('1');") and shutil.which("curl"):
-    PLAIN["plain.m"] = ["octave-cli", f"{FOLDER}/plain.m"]
+    PLAIN["plain.m"] = ["octave-cli", "--no-history", f"{FOLDER}/plain.m"]
 HAS_NUMPY = python_has("numpy")
 HAS_EMCEE = python_has("umbridge", "emcee", "requests")
 
