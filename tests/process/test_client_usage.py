@@ -59,7 +59,7 @@ class Usage(ClientTest):
         self.assertGreater(len(solvers), 10)
         results = list(dict.fromkeys(listed("core/predict/results.def", r'^RESULT\(\w+, \w+, "(\w+)"')))
         self.assertGreater(len(results), 8)
-        for command, values in (("train", solvers), ("predict", results), ("predict", ["csv", "json", "npy"]),
+        for command, values in (("train", solvers), ("predict", results), ("predict", ["csv", "json", "npy", "npz"]),
                                 ("jobs", ["queued", "running", "succeeded", "failed", "cancelled"])):
             text = re.sub(r"\s+", " ", self.good(command, "--help"))
             self.assertIn(", ".join(values[:-1]) + " or " + values[-1], text)
