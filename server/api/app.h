@@ -41,6 +41,7 @@ struct app {
     struct metrics *metrics;
     struct health *health;              /* NULL: nobody watches */
     atomic_bool draining;               /* set when the daemon begins to stop */
+    atomic_int compressing;             /* answers that are compressed while they are sent */
     atomic_size_t answer_bytes;         /* of answers_mb (api/exports/answer_room.h) */
     atomic_int exploring;               /* designs, suggestions and optimisations under way */
     atomic_size_t streamed_model_bytes; /* of versions that such answers are made from */

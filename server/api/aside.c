@@ -5,6 +5,9 @@
 
 bool aside_is_large(const struct request *req)
 {
+    if (req->body[0] == 'P' && req->body[1] == 'K') {
+        return true; /* zip: a few bytes may become many */
+    }
     if (req->n_body <= ASIDE_TABLE_BYTES || req->n_body > ASIDE_BODY_BYTES) {
         return req->n_body > ASIDE_BODY_BYTES;
     }

@@ -12,7 +12,8 @@
 /*
  * What an HTTP thread reads itself, so that it takes a few milliseconds at most. Rows of numbers in
  * JSON take 2 to 6 ns a byte, tables as text up to 30 (a digit a line). JSON beside rows of numbers
- * becomes values one by one, at 6 (blanks) to 60 (objects of many keys) ns a byte.
+ * becomes values one by one, at 6 (blanks) to 60 (objects of many keys) ns a byte. Zip files (npz)
+ * are always too large for an HTTP thread: who knows what they grow to.
  */
 #define ASIDE_BODY_BYTES  ((size_t)1 << 20)
 #define ASIDE_TABLE_BYTES ((size_t)1 << 17)

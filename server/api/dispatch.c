@@ -2,13 +2,13 @@
 #include "api/dispatch.h"
 
 #include "api/aside.h"
+#include "api/compress.h"
 #include "api/content.h"
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "api/query_keys.h"
 #include "api/quota.h"
 #include "api/request_times.h"
-#include "api/security_headers.h"
 #include "api/trace.h"
 #include "base/clock.h"
 #include "http/router.h"
@@ -341,10 +341,11 @@ static void finish_answer(struct app *app, struct request *req, struct response 
         error_body_write(error_family_of(path), err, req->arena, res);
     }
     write_down(app, req, res->status);
-    security_headers_add(res);
+    origin_add_limits(res);
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }
+    compress_answer(app, req, res);
     int64_t now_ns = clock_ns();
     struct outcome outcome = {
         .seconds = 1e-9 * (double)(now_ns - req->arrived_ns), .trace = trace_of(req), .err = err};

@@ -16,7 +16,12 @@ struct task {
     struct response res;
     struct err err;
     int64_t submitted_ns;
+    void (*run)(void *ctx); /* instead of fn: part of an answer, which ends even while stopping */
     struct task *next;
+};
+
+struct offload_part {
+    struct task task;
 };
 
 struct offload {
@@ -65,6 +70,11 @@ static void *serve_tasks(void *arg)
     }
     while ((task = wait_for_task(offload, &late)) != NULL) {
         struct request *req = task->req;
+        if (task->run != NULL) {
+            task->run(task->ctx);
+            req->ops->resume(req->exchange);
+            continue;
+        }
         request_times_waited(req, clock_ns() - task->submitted_ns);
         if (late) {
             err_set(&task->err, ERR_DRAINING, "the server is stopping");
@@ -151,6 +161,35 @@ bool offload_submit(struct offload *offload, offload_fn *fn, void *ctx, struct r
     req->ops->suspend(req->exchange);
     if (!enqueue(offload, task)) {
         err_set(&task->err, ERR_DRAINING, "the server is stopping");
+        req->ops->resume(req->exchange);
+    }
+    return true;
+}
+
+struct offload_part *offload_part_new(struct offload *offload, void (*run)(void *ctx), void *ctx,
+                                      struct request *req)
+{
+    bool possible = offload != NULL && req->ops != NULL;
+    struct offload_part *part = possible ? arena_zalloc_array(req->arena, 1, sizeof *part) : NULL;
+    if (part != NULL) {
+        part->task = (struct task){.run = run, .ctx = ctx, .req = req};
+    }
+    return part;
+}
+
+bool offload_part_submit(struct offload *offload, struct offload_part *part)
+{
+    struct request *req = part->task.req;
+    part->task.next = NULL;
+    pthread_mutex_lock(&offload->lock);
+    bool ending = offload->stopping;
+    pthread_mutex_unlock(&offload->lock);
+    if (ending) {
+        return false;
+    }
+    req->ops->suspend(req->exchange);
+    if (!enqueue(offload, &part->task)) {
+        part->task.run(part->task.ctx);
         req->ops->resume(req->exchange);
     }
     return true;

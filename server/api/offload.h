@@ -44,6 +44,20 @@ typedef enum err_code offload_fn(void *ctx, struct request *req, struct response
 bool offload_submit(struct offload *offload, offload_fn *fn, void *ctx, struct request *req,
                     struct response *res) MUST_CHECK;
 
+/* A piece of work for an answer that is being sent. */
+struct offload_part;
+
+/* In the request's arena. NULL: memory is short, or there is no other thread. */
+struct offload_part *offload_part_new(struct offload *offload, void (*run)(void *ctx), void *ctx,
+                                      struct request *req) MUST_CHECK;
+
+/*
+ * Suspends the connection and has one of the threads call run(ctx); then the connection is resumed,
+ * and the source of its answer is read again. May be called once more after that. False: the
+ * threads are ending, and nothing was done.
+ */
+bool offload_part_submit(struct offload *offload, struct offload_part *part) MUST_CHECK;
+
 /* Requests that wait for one of the threads. */
 int offload_waiting(struct offload *offload);
 

@@ -301,3 +301,23 @@ void origin_allow(const struct origin_rules *rules, const struct request *req, s
         response_header(res, "Access-Control-Expose-Headers", READABLE_HEADERS);
     }
 }
+
+/* ---- what a browser may do with an answer ---- */
+
+static const struct header always[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+};
+
+void origin_add_limits(struct response *res)
+{
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
+        if (!response_has(res, always[i].name)) {
+            response_header(res, always[i].name, always[i].value);
+        }
+    }
+    if (!response_has(res, "ETag") && !response_has(res, "Cache-Control")) {
+        response_header(res, "Cache-Control", "no-store");
+    }
+}

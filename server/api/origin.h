@@ -19,6 +19,10 @@
 #include "base/config.h"
 #include "http/exchange.h"
 
+/* Adds the headers that keep a browser from doing more with an answer than showing it, where the
+ * handler has not set them. What has an ETag may be kept by caches. */
+void origin_add_limits(struct response *res);
+
 /* Borrows the lists of the config. */
 struct origin_rules {
     struct address_list listen;

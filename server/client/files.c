@@ -15,7 +15,8 @@
 
 static const char *const types[] = {[FORMAT_CSV] = "text/csv",
                                     [FORMAT_JSON] = "application/json",
-                                    [FORMAT_NPY] = "application/x-npy"};
+                                    [FORMAT_NPY] = "application/x-npy",
+                                    [FORMAT_NPZ] = "application/x-npz"};
 
 /* The part of a name behind its last dot; empty when there is none. */
 static const char *ending_of(const char *name)
@@ -37,7 +38,8 @@ enum err_code files_format(const struct client *client, const char *name, enum f
         }
     }
     if (given != NULL) {
-        return err_set(err, ERR_INVALID, "format is \"%.40s\"; csv, json or npy is needed", given);
+        return err_set(err, ERR_INVALID, "format is \"%.40s\"; csv, json, npy or npz is needed",
+                       given);
     }
     return ERR_OK;
 }

@@ -5,7 +5,7 @@
 
 #include "client/client.h"
 
-enum file_format { FORMAT_CSV, FORMAT_JSON, FORMAT_NPY }; /* as options_formats */
+enum file_format { FORMAT_CSV, FORMAT_JSON, FORMAT_NPY, FORMAT_NPZ }; /* as options_formats */
 
 struct input {
     const char *name;

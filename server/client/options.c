@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/options.h"
 
-const char *const options_formats[] = {"csv", "json", "npy", NULL};
+const char *const options_formats[] = {"csv", "json", "npy", "npz", NULL};
 
 const char *const options_states[] = {"queued", "running",   "succeeded",
                                       "failed", "cancelled", NULL};

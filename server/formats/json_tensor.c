@@ -14,8 +14,9 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_CUTS  (4 * JSON_TENSOR_ITEMS) /* jansson reads tensors after these */
-#define NULL_TEXT "null"
+#define FIRST_ITEMS 8                       /* of a list for which there is room at first */
+#define MAX_CUTS    (4 * JSON_TENSOR_ITEMS) /* jansson reads tensors after these */
+#define NULL_TEXT   "null"
 
 /* The text of a tensor: [from, to) of the document. */
 struct cut {
@@ -295,15 +296,34 @@ static const char *find_inside(const struct walk *w, const struct name *name, co
     return NULL;
 }
 
+/* Makes room for the list's object of this number; a short list must not cost as much as a long. */
+static bool reserve_item(struct arena *arena, struct json_tensor *list, int index)
+{
+    int n = list->n_items > 0 ? list->n_items : FIRST_ITEMS;
+    while (n <= index) {
+        n *= 2;
+    }
+    if (n == list->n_items) {
+        return true;
+    }
+    struct json_tensor **items = arena_zalloc_array(arena, (size_t)n, sizeof *items);
+    if (items == NULL) {
+        return false;
+    }
+    if (list->n_items > 0) {
+        memcpy(items, list->items, (size_t)list->n_items * sizeof *items);
+    }
+    list->items = items;
+    list->n_items = n;
+    return true;
+}
+
 /* The tensor of the list's present object. */
 static struct json_tensor *new_item(struct walk *w, struct json_tensor *list)
 {
     const char *mark = strstr(list->key, "[]");
     struct json_tensor *t = arena_alloc(w->arena, sizeof *t);
-    if (list->items == NULL) {
-        list->items = arena_zalloc_array(w->arena, JSON_TENSOR_ITEMS, sizeof *list->items);
-    }
-    if (t == NULL || list->items == NULL) {
+    if (t == NULL || !reserve_item(w->arena, list, w->item)) {
         return NULL;
     }
     *t = (struct json_tensor){.max_rows = list->max_rows, .max_columns = list->max_columns};
@@ -542,7 +562,7 @@ enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *
 
 struct json_tensor json_tensor_item(const struct json_tensor *list, int index)
 {
-    if (list->items != NULL && list->items[index] != NULL) {
+    if (index < list->n_items && list->items[index] != NULL) {
         return *list->items[index];
     }
     return (struct json_tensor){.key = list->key};

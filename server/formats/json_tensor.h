@@ -28,8 +28,10 @@ struct json_tensor {
     int n;          /* rows */
     int k;          /* numbers in a row, at least 1 */
     double *values; /* [n x k], in the arena */
-    /* For a list, what each object has: [JSON_TENSOR_ITEMS], read by json_tensor_item. */
+    /* For a list, what each object has, read by json_tensor_item: [n_items], at most
+     * JSON_TENSOR_ITEMS. */
     struct json_tensor **items;
+    int n_items;
 };
 
 struct json_tensors {

@@ -9,6 +9,7 @@
 #define MEDIA_TYPE_CSV         "text/csv"
 #define MEDIA_TYPE_JSON        "application/json"
 #define MEDIA_TYPE_NPY         "application/x-npy"
+#define MEDIA_TYPE_NPZ         "application/x-npz"
 #define MEDIA_TYPE_TSV         "text/tab-separated-values"
 #define MEDIA_TYPE_SAFETENSORS "application/x-safetensors"
 

@@ -78,7 +78,7 @@ static const char *name_zip(const char *bytes, size_t len)
                (size_t)(unsigned char)bytes[ZIP_NAME_LEN + 1] << 8;
     n = n < len - ZIP_NAME ? n : len - ZIP_NAME;
     if (n > 4 && memcmp(bytes + ZIP_NAME + n - 4, ".npy", 4) == 0) {
-        return "is npz, which is not read; write one array with numpy.save";
+        return "is npz; send it with \"Content-Type: application/x-npz\"";
     }
     return "is a zip file or a spreadsheet; export the sheet as CSV";
 }

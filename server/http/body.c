@@ -15,10 +15,11 @@
 /* Small bodies, mostly predictions, are let in however full the room is. */
 static bool claim_room(const struct body *body, struct body_room *room, size_t more)
 {
-    size_t capacity = body->capacity + more;
+    size_t own = body->capacity + body->held;
+    size_t capacity = own + more;
     size_t held = atomic_load_explicit(&room->held, memory_order_relaxed);
     do {
-        size_t others = held - body->capacity;
+        size_t others = held - own;
         if (capacity > BODY_SMALL && others > 0 &&
             (others > room->max || capacity > (room->max - others) / 2)) {
             return false;
@@ -26,6 +27,14 @@ static bool claim_room(const struct body *body, struct body_room *room, size_t m
     } while (!atomic_compare_exchange_weak_explicit(&room->held, &held, held + more,
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;
+}
+
+static enum err_code refuse_busy(const struct body_room *room, struct err *err)
+{
+    err_set(err, ERR_BUSY, "the bodies of other requests fill the %zu bytes set aside for bodies",
+            room->max);
+    err->retry_s = RETRY_S;
+    return err->code;
 }
 
 /*
@@ -66,10 +75,7 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t n
     capacity = capacity < need ? need : capacity;
     size_t more = capacity - body->capacity;
     if (!claim_room(body, room, more)) {
-        err_set(err, ERR_BUSY,
-                "the bodies of other requests fill the %zu bytes set aside for bodies", room->max);
-        err->retry_s = RETRY_S;
-        return err->code;
+        return refuse_busy(room, err);
     }
     char *data = resize(body, capacity);
     if (data == NULL) {
@@ -100,10 +106,22 @@ bool body_append(struct body *body, struct body_room *room, const char *piece, s
     return discarded / DISCARD_FACTOR <= limit;
 }
 
+enum err_code body_hold(struct body *body, struct body_room *room, size_t n, struct err *err)
+{
+    if (n > room->max_body) {
+        return err_set(err, ERR_TOO_LARGE, "the body grows to more than %zu bytes", room->max_body);
+    }
+    if (!claim_room(body, room, n)) {
+        return refuse_busy(room, err);
+    }
+    body->held += n;
+    return ERR_OK;
+}
+
 void body_release(struct body *body, struct body_room *room)
 {
     mem_free(body->data);
-    atomic_fetch_sub_explicit(&room->held, body->capacity, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&room->held, body->capacity + body->held, memory_order_relaxed);
     *body = (struct body){.spare = body->spare};
 }
 

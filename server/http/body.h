@@ -31,6 +31,7 @@ struct body {
     size_t n;
     size_t capacity;  /* counted in the room; at most a quarter more than has arrived */
     size_t discarded; /* bytes that came after the body was refused */
+    size_t held;      /* bytes counted in the room that are not here but in the request's arena */
     char *spare;      /* mem, of the least capacity there is, for the next body; NULL: none */
 };
 
@@ -42,6 +43,13 @@ struct body {
  */
 bool body_append(struct body *body, struct body_room *room, const char *piece, size_t size,
                  struct err *refused) MUST_CHECK;
+
+/*
+ * Takes room for n bytes more, which the body grew to elsewhere, until the body is released.
+ * ERR_TOO_LARGE: longer than a body may be; ERR_BUSY, with retry_s.
+ */
+enum err_code body_hold(struct body *body, struct body_room *room, size_t n,
+                        struct err *err) MUST_CHECK;
 
 /* Gives memory and room back, but no spare buffer; an empty body is fine. */
 void body_release(struct body *body, struct body_room *room);

@@ -59,6 +59,9 @@ struct exchange_ops {
     void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
     /* Replaces the body, which is gzip, by what it holds (http/inflate.h). NULL: cannot. */
     enum err_code (*inflate)(struct exchange *exchange, struct err *err);
+    /* Counts n bytes that the body grows to in the arena among the bodies, and to whom the request
+     * is charged, until it is over. ERR_TOO_LARGE, ERR_BUSY (http/body.h). NULL: nobody counts. */
+    enum err_code (*hold)(struct exchange *exchange, size_t n, struct err *err);
 };
 
 /* Who sends a request, as its head tells. */
@@ -132,6 +135,7 @@ struct response {
     struct header headers[EXCHANGE_MAX_HEADERS];
     int n_headers;
     struct later later; /* with status 0: the answer comes later */
+    bool holds_secret;  /* it is not compressed, since its length would tell something of it */
 };
 
 /* Are they the same name, in whatever case? Most differ in their first letter. */

@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/inflate.h"
 
-#include "base/mem.h"
-
 #include <limits.h>
-#include <zlib.h>
+
+#include "formats/zlib_memory.h"
 
 #define PIECE       ((size_t)64 * 1024)
 #define WINDOW_BITS (15 + 16) /* the longest window, and the header of gzip */
-
-static void *alloc_for_zlib(void *ctx, unsigned items, unsigned size)
-{
-    (void)ctx;
-    return mem_alloc_array(items, size);
-}
-
-static void free_for_zlib(void *ctx, void *block)
-{
-    (void)ctx;
-    mem_free(block);
-}
 
 /* Gives zlib the next bytes: it counts them with an unsigned. */
 static void feed(z_stream *stream, const struct body *from, size_t *fed)
@@ -76,7 +63,7 @@ static enum err_code inflate_all(z_stream *stream, const struct body *from, stru
 
 enum err_code body_inflate(struct body *body, struct body_room *room, size_t *made, struct err *err)
 {
-    z_stream stream = {.zalloc = alloc_for_zlib, .zfree = free_for_zlib};
+    z_stream stream = ZLIB_MEMORY_STREAM;
     struct body plain = {.data = NULL};
     *made = 0;
     if (body->n == 0) {

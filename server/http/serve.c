@@ -69,11 +69,18 @@ static enum err_code inflate_body(struct exchange *ex, struct err *err)
     return err->code;
 }
 
+static enum err_code hold_room(struct exchange *ex, size_t n, struct err *err)
+{
+    ex->req.n_received += n;
+    return body_hold(&ex->body, &ex->serve->room, n, err);
+}
+
 static const struct exchange_ops ops = {.suspend = suspend,
                                         .resume = resume,
                                         .gone = gone,
                                         .address = write_address,
-                                        .inflate = inflate_body};
+                                        .inflate = inflate_body,
+                                        .hold = hold_room};
 
 /* Behind a proxy the client is the one that the proxy names. */
 static void find_client(struct exchange *ex)

@@ -59,7 +59,7 @@ class Usage(ClientTest):
         self.assertGreater(len(solvers), 10)
         results = list(dict.fromkeys(listed("core/predict/results.def", r'^RESULT\(\w+, \w+, "(\w+)"')))
         self.assertGreater(len(results), 8)
-        for command, values in (("train", solvers), ("predict", results), ("predict", ["csv", "json", "npy"]),
+        for command, values in (("train", solvers), ("predict", results), ("predict", ["csv", "json", "npy", "npz"]),
                                 ("jobs", ["queued", "running", "succeeded", "failed", "cancelled"])):
             text = re.sub(r"\s+", " ", self.good(command, "--help"))
             self.assertIn(", ".join(values[:-1]) + " or " + values[-1], text)
@@ -125,7 +125,7 @@ class Usage(ClientTest):
                            ("not a finite", ("predict", "m", "--at", "1,")),
                            ("not a finite", ("predict", "m", "--at", "1,nan")),
                            ("not a table", ("predict", "m", "--at", "1", "--return", "jacobian")),
-                           ("csv, json or npy", ("predict", "m", "-", "--format", "xml")),
+                           ("csv, json, npy or npz", ("predict", "m", "-", "--format", "xml")),
                            ("number from", ("predict", "m", "-", "--retry", "soon"))):
             with self.subTest(args=args):
                 self.bad(2, word, *args)

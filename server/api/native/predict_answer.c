@@ -161,25 +161,63 @@ static enum err_code begin_json(const struct predict_answer *answer, struct json
     return ERR_OK;
 }
 
-/* ---- npy ---- */
+/* ---- npy and npz ---- */
 
 _Static_assert(PREDICT_MAX_RANK <= NPY_MAX_RANK, "every result is an array of npy");
+_Static_assert(PREDICT_N_RESULTS <= NPZ_MAX_ARRAYS, "an npz answer has room for every result");
+
+/* The first result from `index` on that was asked for; PREDICT_N_RESULTS: there is none. */
+static int next_result(const struct predict_answer *answer, int index)
+{
+    while (index < PREDICT_N_RESULTS && !(answer->request->predict.want & (1U << index))) {
+        index++;
+    }
+    return index;
+}
 
 /* The one result that was asked for; its values: NULL, when they are fed. */
 static struct npy_array find_array(const struct predict_answer *answer, struct predict_dims *dims,
                                    enum predict_index *index)
 {
-    const struct predict_request *req = &answer->request->predict;
-    int only = 0;
-    while (req->want != 1U << only) {
-        only++; /* prediction_request_read has seen that there is just one */
-    }
+    int only = next_result(answer, 0); /* prediction_request_read has seen that there is just one */
     *index = (enum predict_index)only;
-    *dims = predict_result_dims(*index, answer->served->model, req);
+    *dims = predict_result_dims(*index, answer->served->model, &answer->request->predict);
     return (struct npy_array){.values = answer->result != NULL ? answer->result->at[only] : NULL,
                               .rank = dims->rank,
                               .shape = dims->size,
                               .single = answer->request->single};
+}
+
+/* An npz of all results, each by its name; NULL: no memory. */
+static struct npz_stream *list_arrays(const struct predict_answer *answer)
+{
+    struct npz_stream *npz = arena_zalloc_array(answer->arena, 1, sizeof *npz);
+    for (int i = next_result(answer, 0); npz != NULL && i < PREDICT_N_RESULTS;
+         i = next_result(answer, i + 1)) {
+        const struct predict_dims dims = predict_result_dims(
+            (enum predict_index)i, answer->served->model, &answer->request->predict);
+        struct npz_array *array = &npz->arrays[npz->n_arrays++];
+        array->name = predict_kinds[i].name;
+        array->rank = dims.rank;
+        memcpy(array->shape, dims.size, sizeof dims.size);
+    }
+    if (npz != NULL) {
+        npz->single = answer->request->single;
+    }
+    return npz;
+}
+
+static enum err_code write_arrays(const struct predict_answer *answer, struct response *res,
+                                  struct err *err)
+{
+    const double *values[PREDICT_N_RESULTS];
+    struct npz_stream *npz = list_arrays(answer);
+    int n = 0;
+    for (int i = next_result(answer, 0); i < PREDICT_N_RESULTS; i = next_result(answer, i + 1)) {
+        values[n++] = answer->result->at[i];
+    }
+    return npz != NULL ? npz_stream_whole(npz, values, answer->arena, &res->body, &res->n_body, err)
+                       : no_memory(err);
 }
 
 static enum err_code write_array(const struct predict_answer *answer, struct response *res,
@@ -204,6 +242,20 @@ static void begin_array(const struct predict_answer *answer, struct answer_text 
         text->n_left *= dims.size[k];
     }
     text->n_bytes = text->n_head + text->n_left * NPY_ITEM(text->single);
+}
+
+static enum err_code begin_arrays(const struct predict_answer *answer, struct answer_text *text,
+                                  struct err *err)
+{
+    text->npz = list_arrays(answer);
+    if (text->npz == NULL) {
+        return no_memory(err);
+    }
+    text->npz->descriptors = true;
+    npz_stream_begin(text->npz);
+    text->n_bytes = text->npz->n_bytes;
+    text->want = answer->request->predict.want;
+    return ERR_OK;
 }
 
 enum err_code predict_answer_headers(const struct served *served,
@@ -232,11 +284,11 @@ enum err_code predict_answer_headers(const struct served *served,
     return ERR_OK;
 }
 
-static enum err_code write_npy_headers(const struct predict_answer *answer, struct response *res,
-                                       long *outside, struct err *err)
+static enum err_code write_array_headers(const struct predict_answer *answer, struct response *res,
+                                         long *outside, struct err *err)
 {
     res->status = 200;
-    res->content_type = MEDIA_TYPE_NPY;
+    res->content_type = answer->request->npz ? MEDIA_TYPE_NPZ : MEDIA_TYPE_NPY;
     return predict_answer_headers(answer->served, &answer->request->predict, answer->arena, res,
                                   outside, err);
 }
@@ -245,9 +297,10 @@ enum err_code predict_answer_write(const struct predict_answer *answer, struct r
                                    long *outside, struct err *err)
 {
     struct json_stream *stream = NULL;
-    if (answer->request->npy) {
-        return write_array(answer, res, err) == ERR_OK
-                   ? write_npy_headers(answer, res, outside, err)
+    if (answer->request->npy || answer->request->npz) {
+        return (answer->request->npz ? write_arrays(answer, res, err)
+                                     : write_array(answer, res, err)) == ERR_OK
+                   ? write_array_headers(answer, res, outside, err)
                    : err->code;
     }
     if (begin_json(answer, &stream, res, outside, err) == ERR_OK &&
@@ -263,11 +316,15 @@ enum err_code predict_answer_begin(const struct predict_answer *answer, struct a
                                    struct response *res, long *outside, struct err *err)
 {
     *text = (struct answer_text){.json = NULL};
-    if (!answer->request->npy) {
+    if (!answer->request->npy && !answer->request->npz) {
         return begin_json(answer, &text->json, res, outside, err);
     }
-    begin_array(answer, text);
-    return write_npy_headers(answer, res, outside, err);
+    if (answer->request->npy) {
+        begin_array(answer, text);
+    } else if (begin_arrays(answer, text, err) != ERR_OK) {
+        return err->code;
+    }
+    return write_array_headers(answer, res, outside, err);
 }
 
 enum err_code answer_text_read(struct answer_text *text, char *out, size_t size, size_t *n,
@@ -277,6 +334,9 @@ enum err_code answer_text_read(struct answer_text *text, char *out, size_t size,
     if (text->json != NULL) {
         *n = json_stream_read(text->json, out, size);
         return ERR_OK;
+    }
+    if (text->npz != NULL) {
+        return npz_stream_read(text->npz, out, size, n, err);
     }
     if (text->head_at < text->n_head) {
         size_t left = text->n_head - text->head_at;
@@ -298,10 +358,27 @@ enum err_code answer_text_read(struct answer_text *text, char *out, size_t size,
     return ERR_OK;
 }
 
+/* Its arrays are the results that were asked for, in their order. */
+static bool npz_needs(const struct answer_text *text, struct json_feed *next)
+{
+    int array = 0;
+    bool needs = npz_stream_needs(text->npz, &array, &next->first);
+    next->sequence = -1;
+    for (int i = 0; array >= 0; i++) {
+        bool asked = (text->want & (1U << i)) != 0;
+        next->sequence = asked ? i : next->sequence;
+        array -= asked;
+    }
+    return needs;
+}
+
 bool answer_text_needs(const struct answer_text *text, struct json_feed *next)
 {
     if (text->json != NULL) {
         return json_stream_needs(text->json, next);
+    }
+    if (text->npz != NULL) {
+        return npz_needs(text, next);
     }
     *next = text->next;
     return text->head_at == text->n_head && text->n_fed == 0 && text->n_left > 0;
@@ -311,6 +388,8 @@ void answer_text_feed(struct answer_text *text, const double *values, size_t n)
 {
     if (text->json != NULL) {
         json_stream_feed(text->json, values, n);
+    } else if (text->npz != NULL) {
+        npz_stream_feed(text->npz, values, n);
     } else {
         text->fed = values;
         text->n_fed = n;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A prediction as the body of a response: JSON, or npy with the rest in headers. */
+/* A prediction as the body of a response: JSON, or npy or npz with the rest in headers. */
 #ifndef PREDICT_ANSWER_H
 #define PREDICT_ANSWER_H
 
 #include "api/native/prediction_request.h"
 #include "formats/json_stream.h"
 #include "formats/npy.h"
+#include "formats/npz_stream.h"
 #include "live/models.h"
 
 struct predict_answer {
@@ -33,8 +34,11 @@ enum err_code predict_answer_headers(const struct served *served,
 
 /* An answer whose numbers come block by block. */
 struct answer_text {
-    struct json_stream *json; /* NULL: npy */
+    struct json_stream *json; /* NULL: npy or npz */
     uint64_t n_bytes;         /* of the whole; 0: not known */
+
+    struct npz_stream *npz; /* NULL: another */
+    unsigned want;          /* its results */
 
     /* npy */
     char head[NPY_HEAD_MAX];

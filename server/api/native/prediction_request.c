@@ -3,6 +3,7 @@
 
 #include "api/native/prediction_options.h"
 #include "api/reply.h"
+#include "api/rows/array_rows.h"
 #include "api/rows/columns.h"
 #include "api/rows/named_rows.h"
 #include "base/known.h"
@@ -10,7 +11,6 @@
 #include "formats/json_tensor.h"
 #include "formats/json_write.h"
 #include "formats/media_type.h"
-#include "formats/npy.h"
 #include "jobs/model_space.h"
 #include "predict/predict_units.h"
 #include "store/models/model_name.h"
@@ -77,7 +77,7 @@ static enum err_code read_json(const struct request *req, int max_rows, size_t m
     if (req->n_query > 0) {
         return err_set(err, ERR_INVALID,
                        "query: \"%.40s\" belongs in the body, which is read as JSON; the query has "
-                       "the options of application/x-npy",
+                       "the options of application/x-npy and application/x-npz",
                        req->query[0].name);
     }
     struct json_tensor inputs = {
@@ -103,7 +103,7 @@ static enum err_code read_json(const struct request *req, int max_rows, size_t m
     return ERR_OK;
 }
 
-/* ---- npy: the rows are the body, the rest is the query ---- */
+/* ---- npy and npz: the rows are the body, the rest is the query ---- */
 
 /* The form of a key of the query. ERR_INVALID with the known keys when there is none of this
  * name. */
@@ -150,14 +150,14 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
     return err->code;
 }
 
-static enum err_code read_npy(const struct request *req, int max_rows,
-                              struct prediction_request *request, struct err *err)
+static enum err_code read_arrays(const struct request *req, int max_rows,
+                                 struct prediction_request *request, struct err *err)
 {
     json_t *options = NULL;
     struct npy npy;
     if (query_as_json(req, &options, err) != ERR_OK ||
         read_request(req, options, request, err) != ERR_OK ||
-        npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK ||
+        array_rows_read_inputs(req, max_rows, &npy, err) != ERR_OK ||
         npy_check_finite(&npy, err) != ERR_OK) {
         return err->code;
     }
@@ -202,35 +202,47 @@ enum err_code prediction_request_deadline(const struct request *req, int64_t *de
     return ERR_OK;
 }
 
-enum err_code prediction_request_read(const struct request *req, int max_rows, size_t max_text,
-                                      struct prediction_request *request, struct err *err)
+/* The answer is in the format of the rows unless Accept says otherwise. */
+static enum err_code choose_answer(const struct request *req, enum array_format format,
+                                   struct prediction_request *request, struct err *err)
 {
-    *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
     const char *accept = request_header(req, "Accept");
-    const char *type = request_header(req, "Content-Type");
-    bool npy = media_type_is(type, MEDIA_TYPE_NPY);
-    bool table = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
-    if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
-        (npy     ? read_npy(req, max_rows, request, err)
-         : table ? read_table(req, request, err)
-                 : read_json(req, max_rows, max_text, request, err)) != ERR_OK ||
-        request->unread) {
-        return err->code;
+    unsigned asked = request->predict.want & ~PREDICTION_OPTIONS_DEFAULT;
+    request->npy = media_type_is(accept, MEDIA_TYPE_NPY);
+    request->npz =
+        media_type_is(accept, MEDIA_TYPE_NPZ) || media_type_is(accept, ARRAY_ROWS_NPZ_ALIAS);
+    if (!request->npy && !request->npz && !media_type_is(accept, MEDIA_TYPE_JSON)) {
+        request->npy = format == ARRAY_NPY;
+        request->npz = format == ARRAY_NPZ;
     }
-    request->npy =
-        media_type_is(accept, MEDIA_TYPE_NPY) || (npy && !media_type_is(accept, MEDIA_TYPE_JSON));
     if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
-        unsigned asked = request->predict.want & ~PREDICTION_OPTIONS_DEFAULT;
         request->predict.want = asked != 0 ? asked : PREDICT_MEAN;
     }
     unsigned want = request->predict.want;
     if (request->npy && (want & (want - 1)) != 0) {
         return err_set(err, ERR_INVALID,
                        "an npy answer holds one result; name it with return=, or ask for "
-                       "application/json");
+                       "application/x-npz or application/json");
     }
     return ERR_OK;
+}
+
+enum err_code prediction_request_read(const struct request *req, int max_rows, size_t max_text,
+                                      struct prediction_request *request, struct err *err)
+{
+    *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
+    const char *type = request_header(req, "Content-Type");
+    enum array_format format = array_rows_format(req);
+    bool table = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
+    if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
+        (format != ARRAY_NONE ? read_arrays(req, max_rows, request, err)
+         : table              ? read_table(req, request, err)
+                              : read_json(req, max_rows, max_text, request, err)) != ERR_OK ||
+        request->unread) {
+        return err->code;
+    }
+    return choose_answer(req, format, request, err);
 }
 
 static void take_rows(struct prediction_request *request, const double *x, int n, int k)
@@ -297,7 +309,8 @@ static enum err_code fit_numbers(struct prediction_request *request, const struc
     return err->code;
 }
 
-/* The fields of a structured array, by name where the model has names, else by position. */
+/* The fields of a structured array and the arrays of npz, by name where the model has names, else
+ * by position. */
 static enum err_code fit_fields(struct prediction_request *request, const struct request *req,
                                 const struct space *space, struct err *err)
 {

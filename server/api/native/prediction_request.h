@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request for a prediction: a JSON body, or rows as npy or CSV with the same options in the query
+ * A request for a prediction: a JSON body, or rows as npy, npz or CSV with the same options in the
+ * query
  * (?model=heat&return=quantiles&quantiles=0.05,0.95). prediction_options.h reads what it should
  * return.
  */
@@ -22,10 +23,11 @@ struct prediction_request {
     int n_inputs;             /* numbers in a row */
     const json_t *named_rows; /* a body whose "inputs" wait for the names of the model; or NULL */
     bool unread;              /* there is more text than was to be read; nothing else is set */
-    struct npy fields;        /* of an npy body; names of its fields wait for those of the model */
+    struct npy fields;        /* of npy or npz; names of its columns wait for those of the model */
     bool table;               /* the body is a text table, which waits for the model as well */
     bool named;               /* "return" names the results */
     bool npy;                 /* the answer is npy .. */
+    bool npz;                 /* .. or npz .. */
     bool single;              /* .. of float32 */
     bool borrows_body;        /* the rows may lie in the body itself */
     int64_t deadline_ns;      /* by clock_ns; 0: none */

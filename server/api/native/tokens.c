@@ -72,6 +72,7 @@ enum err_code handle_token_create(struct app *app, const struct request *req, st
         json_write_text(&json, "token", secret);
         json_write_object_end(&json);
         err_kept(reply_json(res, 201, &json, err));
+        res->holds_secret = true;
     }
     digest_forget(secret, sizeof secret);
     return err->code;

@@ -2,12 +2,12 @@
 #include "api/rows/labelled.h"
 
 #include "api/reply.h"
+#include "api/rows/array_rows.h"
 #include "api/rows/columns.h"
 #include "api/rows/named_rows.h"
 #include "api/rows/run_status.h"
 #include "base/phrase.h"
 #include "formats/media_type.h"
-#include "formats/npy.h"
 #include "jobs/model_space.h"
 
 #include <math.h>
@@ -32,7 +32,7 @@ enum err_code labelled_parse(const struct request *req, int max_rows, size_t max
     }
     const char *type = request_header(req, "Content-Type");
     out->is_csv = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
-    out->is_npy = media_type_is(type, MEDIA_TYPE_NPY);
+    out->is_npy = array_rows_format(req) != ARRAY_NONE;
     if (out->is_csv || out->is_npy) {
         return ERR_OK;
     }
@@ -155,14 +155,26 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
     return text_rows_check_inputs(&text, req, model, out->x, err);
 }
 
-/* Rows of npy, writable, in the order of the space. */
+/* Outputs of npz are an array of their own. */
+static enum err_code check_split(int n_outputs, const struct model *model, struct err *err)
+{
+    return n_outputs == 0 || n_outputs == model->o
+               ? ERR_OK
+               : err_set(err, ERR_SHAPE, "array \"y\" has %s, the model has %s",
+                         phrase_count(n_outputs, "column").text,
+                         phrase_count(model->o, "output").text);
+}
+
+/* Rows of npy or npz, writable, in the order of the space. */
 static enum err_code read_array(const struct labelled *labelled, const struct request *req,
                                 const struct model *model, double **values, int *n, struct err *err)
 {
     struct npy npy;
     struct space *space = NULL;
+    int n_outputs = 0;
     size_t k = (size_t)model->d + (size_t)model->o;
-    if (npy_parse(req->body, req->n_body, labelled->max_rows, req->arena, &npy, err) != ERR_OK ||
+    if (array_rows_read(req, labelled->max_rows, &npy, &n_outputs, err) != ERR_OK ||
+        check_split(n_outputs, model, err) != ERR_OK ||
         model_space_of_version(model, &space, err) != ERR_OK) {
         return err->code;
     }

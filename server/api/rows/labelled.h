@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows with known outputs in a request, as JSON, CSV or npy, to score a model on. Outputs may be
- * missing: null in JSON, empty in a table with ?missing=allow, and of a run that failed by its
+ * Rows with known outputs in a request, as JSON, CSV, npy or npz, to score a model on. Outputs may
+ * be missing: null in JSON, empty in a table with ?missing=allow, and of a run that failed by its
  * status.
  */
 #ifndef LABELLED_H
@@ -15,10 +15,10 @@
 
 struct labelled {
     bool is_csv; /* it is read once the model is known */
-    bool is_npy; /* so is this */
+    bool is_npy; /* so is this, and npz */
     int max_rows;
     bool unread;          /* there is more text than was to be read; nothing else is set */
-    json_t *body;         /* NULL with CSV and npy */
+    json_t *body;         /* NULL with CSV, npy and npz */
     struct json_tensor x; /* "inputs" */
     struct json_tensor y; /* "outputs" */
     bool may_miss;        /* outputs of a table or npy may be missing */

@@ -2,6 +2,7 @@
 #include "api/rows/upload.h"
 
 #include "api/reply.h"
+#include "api/rows/array_rows.h"
 #include "formats/media_type.h"
 #include "base/utf8.h"
 
@@ -31,7 +32,8 @@ static enum err_code find_format(const struct request *req, const char **format,
 {
     const char *type = request_header(req, "Content-Type");
     *format = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV) ? "csv"
-              : media_type_is(type, MEDIA_TYPE_NPY)                                      ? "npy"
+              : array_rows_format(req) == ARRAY_NPY                                      ? "npy"
+              : array_rows_format(req) == ARRAY_NPZ                                      ? "npz"
                                                                                          : "json";
     for (size_t i = 0; i < sizeof other_types / sizeof *other_types; i++) {
         if (media_type_is(type, other_types[i].type)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training rows of a request, as JSON, CSV or npy, with what the client says about them. */
+/* Training rows of a request, as JSON, CSV, npy or npz, with what the client says about them. */
 #ifndef UPLOAD_H
 #define UPLOAD_H
 

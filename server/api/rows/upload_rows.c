@@ -2,10 +2,10 @@
 #include "api/rows/upload_priv.h"
 
 #include "api/reply.h"
+#include "api/rows/array_rows.h"
 #include "api/rows/columns.h"
 #include "documents/space_json.h"
 #include "base/phrase.h"
-#include "formats/npy.h"
 #include "store/data/data_read.h"
 #include "store/models/space_store.h"
 
@@ -98,21 +98,29 @@ static enum err_code count_stored(struct app *app, const char *model, int *o, st
     return ERR_OK;
 }
 
-/* The number of output columns: that of the space, or "outputs" in the query, or as stored. */
+/*
+ * The number of output columns: that of the space, or "outputs" in the query, or that of the arrays
+ * of an npz (data.o; 0: the body does not say), or as stored.
+ */
 static enum err_code count_outputs(struct app *app, const struct request *req, const char *model,
                                    struct upload *up, struct err *err)
 {
     const struct space *space = up->space.space;
     const char *text = request_query(req, "outputs");
-    int64_t value = 0;
+    int told = up->data.o;
+    int64_t value = told;
     if (text == NULL && space == NULL) {
-        return count_stored(app, model, &up->data.o, err);
+        return told > 0 ? ERR_OK : count_stored(app, model, &up->data.o, err);
     }
     if (text != NULL &&
         reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &value, err) != ERR_OK) {
         return err->code;
     }
-    if (space != NULL && text != NULL && value != space->o) {
+    if (told > 0 && value != told) {
+        return err_set(err, ERR_SHAPE, "outputs is %d, array \"y\" has %s", (int)value,
+                       phrase_count(told, "column").text);
+    }
+    if (space != NULL && value > 0 && value != space->o) {
         return err_set(err, ERR_SHAPE, "outputs is %d, the model has %d", (int)value, space->o);
     }
     up->data.o = space != NULL ? space->o : (int)value;
@@ -169,14 +177,14 @@ static enum err_code read_text(struct app *app, const struct request *req, const
     return upload_apply_policy(req, up, true, err);
 }
 
-/* Names of a structured array are those of a model that has none. */
+/* Names of columns are those of a model that has none. */
 static enum err_code take_field_names(const struct npy *npy, struct upload *up, struct err *err)
 {
     if (up->space.space != NULL || npy->names == NULL) {
         return ERR_OK;
     }
     if (space_of_names(up->data.d, up->data.o, npy->names, NULL, &up->own, err) != ERR_OK) {
-        err_prefix(err, "the fields of the array");
+        err_prefix(err, "the columns of the arrays");
     }
     return err->code;
 }
@@ -205,14 +213,13 @@ static enum err_code refuse_flat(const struct npy *npy, struct err *err)
                      : ERR_OK;
 }
 
-static enum err_code read_npy(struct app *app, const struct request *req, const char *model,
-                              struct upload *up, struct err *err)
+static enum err_code read_arrays(struct app *app, const struct request *req, const char *model,
+                                 struct upload *up, struct err *err)
 {
     struct npy npy;
     const struct space *space = up->space.space;
-    if (count_outputs(app, req, model, up, err) != ERR_OK ||
-        npy_parse(req->body, req->n_body, app->config->max_rows, req->arena, &npy, err) != ERR_OK ||
-        refuse_flat(&npy, err) != ERR_OK ||
+    if (array_rows_read(req, app->config->max_rows, &npy, &up->data.o, err) != ERR_OK ||
+        count_outputs(app, req, model, up, err) != ERR_OK || refuse_flat(&npy, err) != ERR_OK ||
         columns_arrange_npy(space, SPACE_COLUMNS, req->arena, &npy, err) != ERR_OK ||
         split_columns(up, npy.k, err) != ERR_OK || take_field_names(&npy, up, err) != ERR_OK) {
         return err->code;
@@ -241,7 +248,7 @@ enum err_code upload_read_rows(struct app *app, const struct request *req, const
         err_kept(read_text(app, req, model, up, err));
         break;
     case 'n':
-        err_kept(read_npy(app, req, model, up, err));
+        err_kept(read_arrays(app, req, model, up, err));
         break;
     default:
         err_kept(upload_read_json(req, app->config->max_rows, up, err));

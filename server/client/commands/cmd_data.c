@@ -373,7 +373,8 @@ static enum err_code export_rows(struct client *client, struct err *err)
 {
     static const char *const rest[] = {[FORMAT_CSV] = "/data/rows?format=csv",
                                        [FORMAT_JSON] = "/data/rows?format=json",
-                                       [FORMAT_NPY] = "/data/rows?format=npy"};
+                                       [FORMAT_NPY] = "/data/rows?format=npy",
+                                       [FORMAT_NPZ] = "/data/rows?format=npz"};
     enum file_format format;
     const char *out = client->args->values[OPT_OUT];
     const char *batch = client->args->values[OPT_BATCH];
@@ -385,7 +386,7 @@ static enum err_code export_rows(struct client *client, struct err *err)
         path = client_path(client, path, "", "&batch=", batch, NULL);
     }
     struct call call = {.method = "GET", .path = path};
-    return files_save(client, &call, format == FORMAT_NPY, err);
+    return files_save(client, &call, format == FORMAT_NPY || format == FORMAT_NPZ, err);
 }
 
 static enum err_code delete_rows(struct client *client, struct err *err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * surrogated predict. CSV is sent in parts of whole rows, each with the names of the first; JSON
- * and npy files are sent as they are. The server reads the numbers.
+ * and NumPy files are sent as they are. The server reads the numbers.
  */
 #include "client/commands.h"
 
@@ -399,6 +399,7 @@ static enum err_code predict_file(struct prediction *p, struct err *err)
         err_kept(predict_json(p, &input, err));
         break;
     case FORMAT_NPY:
+    case FORMAT_NPZ:
         err_kept(predict_npy(p, &input, err));
         break;
     }

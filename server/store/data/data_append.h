@@ -27,7 +27,7 @@ struct data_upload {
     int d, o;
     const double *rows;           /* [n x (d + o)]; inputs finite, outputs finite or missing */
     bool holes;                   /* outputs are missing: NaN, all of the same bits */
-    const char *format;           /* "json", "csv", "npy" */
+    const char *format;           /* "json", "csv", "npy", "npz" */
     const char *source;           /* NULL, or at most DATA_SOURCE_MAX bytes */
     const char *provenance;       /* NULL, or the text of a JSON object */
     const char *key;              /* idempotency key: NULL, or 1 to 255 characters */

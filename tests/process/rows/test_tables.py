@@ -169,7 +169,7 @@ class Refused(Tables):
         known = ((text.encode("utf-16"), "UTF-16"), (text.encode("utf-16-le"), "UTF-16"),
                  (text.encode("utf-16-be"), "UTF-16"), (text.encode("utf-32"), "UTF-32"),
                  (text.encode("utf-32-le"), "UTF-32"), (text.encode("utf-32-be"), "UTF-32"),
-                 (sheet.getvalue(), "spreadsheet"), (array.getvalue(), "numpy.save"),
+                 (sheet.getvalue(), "spreadsheet"), (array.getvalue(), "x-npz"),
                  ("<!DOCTYPE html><html><body>404</body></html>", "HTML"),
                  ("\n <?xml version='1.0'?><rows/>", "XML"), (form, "--data-binary"),
                  (b"\x1f\x8b\x08\x00", "Content-Encoding: gzip"), (b"\x89HDF\r\n\x1a\n", "HDF5"),

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "formats/media_type.h"
 #include "formats/npy.h"
+#include "npz_file.h"
 #include "math/gemm.h"
 #include "store/data/data_read.h"
 #include "store/jobs/job_store.h"
@@ -152,7 +153,7 @@ START_TEST(gaussians_and_diagnostics_survive)
 }
 END_TEST
 
-/* Answers that are computed while they are read: JSON with every result, and npy. */
+/* Answers that are computed while they are read: JSON with every result, npy and npz. */
 static void shake_answers_in_blocks(const char *json)
 {
     static _Alignas(64) char npy[NPY_HEAD_MAX + 2 * sizeof(double) + 1];
@@ -165,10 +166,13 @@ static void shake_answers_in_blocks(const char *json)
                                            .content_type = MEDIA_TYPE_NPY,
                                            .body = npy,
                                            .n_body = n_head + sizeof rows};
+    const struct loopback_request zipped = npz_request(&table, rows, 2);
+    ck_assert_int_eq(shake_request(&zipped), 200);
     int usual = loop.config.whole_answer_mb;
     loop.config.whole_answer_mb = 0;
     ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/predict", json), 200);
     ck_assert_int_eq(shake_request(&table), 200);
+    ck_assert_int_eq(shake_request(&zipped), 200);
     loop.config.whole_answer_mb = usual;
 }
 

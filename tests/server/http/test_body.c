@@ -184,6 +184,25 @@ START_TEST(short_memory_is_told_and_counted_right)
 }
 END_TEST
 
+START_TEST(what_a_body_grows_to_is_counted_until_it_is_released)
+{
+    struct body body = {.data = NULL};
+    struct body other = {.data = NULL};
+    struct err err = ERR_INIT;
+    ck_assert_int_eq(append(&body, 100, &err), ERR_OK);
+    ck_assert_int_eq(body_hold(&body, &room, LIMIT + 1, &err), ERR_TOO_LARGE);
+    err_clear(&err);
+    ck_assert_int_eq(body_hold(&body, &room, LIMIT, &err), ERR_OK);
+    ck_assert_uint_eq(atomic_load(&room.held), body.capacity + LIMIT);
+    room.max = LIMIT;
+    ck_assert_int_eq(body_hold(&other, &room, LIMIT, &err), ERR_BUSY);
+    ck_assert_int_gt(err.retry_s, 0);
+    body_end(&body, &room);
+    ck_assert_uint_eq(atomic_load(&room.held), 0);
+    body_free_spare(&body);
+}
+END_TEST
+
 static void *upload(void *arg)
 {
     struct rng rng;
@@ -230,6 +249,7 @@ int main(void)
     tcase_add_test(tc, a_buffer_grows_twofold_in_an_empty_room);
     tcase_add_test(tc, a_body_alone_may_be_larger_than_the_room);
     tcase_add_test(tc, short_memory_is_told_and_counted_right);
+    tcase_add_test(tc, what_a_body_grows_to_is_counted_until_it_is_released);
     tcase_add_test(tc, threads_share_it);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
