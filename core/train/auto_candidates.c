@@ -24,6 +24,7 @@
 #define FOLD_OPERATIONS 5e9
 #define LAST_OPERATIONS 4e10
 #define MIN_ITERATIONS  60
+#define FOLD_MEMBERS    4 /* of an ensemble that is compared, where there are many rows */
 /* A score with which there is next to nothing left to be learned: about a fiftieth of the outputs'
  * standard deviation. Fits by minibatches have not come near it. */
 #define EXACT_SCORE     (-2.5)
@@ -265,6 +266,10 @@ static void plan_fits(struct auto_work *work, const struct resnet *net, struct t
     struct train_spec fold = *spec;
     limit_fit(work->run->spec, &of_fold, net, n_fold, &fold);
     limit_fit(work->run->spec, &of_last, net, n, spec);
+    if (n >= AUTO_MANY_ROWS && spec->solver != SOLVER_EVIDENCE &&
+        !gives(work->run->spec, "members")) {
+        fold.settings.members = FOLD_MEMBERS;
+    }
     scores->members = fold.settings.members;
     scores->epochs = fold.settings.epochs;
     scores->last_work = cost_of(spec, net, n);
