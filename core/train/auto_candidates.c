@@ -16,14 +16,17 @@
  * logarithm, and logarithms are not tried. A rule of thumb: it has not been measured. */
 #define LOG_SPAN 3.0
 /* Of evidence: parameters, and operations of an iteration, beyond which it takes too long to be
- * tried whatever the budget: an iteration of each start would then take about a second. */
+ * tried whatever the budget: MIN_ITERATIONS of two starts would take half a minute. */
 #define EVIDENCE_MAX_PARAMS 4000
-#define EVIDENCE_MAX_WORK   2e10
+#define EVIDENCE_MAX_WORK   3e9
 /* A fit by minibatches has enough steps with so many rows; with more rows it needs fewer epochs. */
 /* Operations of all starts of a fit by the evidence, where that leaves MIN_ITERATIONS: seconds. */
 #define FOLD_OPERATIONS 5e9
 #define LAST_OPERATIONS 4e10
 #define MIN_ITERATIONS  60
+/* Of an ensemble where there are many rows, when it is compared and in the last training. */
+#define FOLD_MEMBERS 4
+#define LAST_MEMBERS 16
 /* A score with which there is next to nothing left to be learned: about a fiftieth of the outputs'
  * standard deviation. Fits by minibatches have not come near it. */
 #define EXACT_SCORE     (-2.5)
@@ -265,6 +268,11 @@ static void plan_fits(struct auto_work *work, const struct resnet *net, struct t
     struct train_spec fold = *spec;
     limit_fit(work->run->spec, &of_fold, net, n_fold, &fold);
     limit_fit(work->run->spec, &of_last, net, n, spec);
+    if (n >= AUTO_MANY_ROWS && spec->solver != SOLVER_EVIDENCE &&
+        !gives(work->run->spec, "members")) {
+        spec->settings.members = LAST_MEMBERS;
+        fold.settings.members = FOLD_MEMBERS;
+    }
     scores->members = fold.settings.members;
     scores->epochs = fold.settings.epochs;
     scores->last_work = cost_of(spec, net, n);

@@ -29,7 +29,9 @@ double auto_kept_share(const struct auto_work *work, int candidate)
     if ((spec->fixed & AUTO_FIXED_VALIDATION) != 0) {
         return spec->base.validation;
     }
-    return learns_from_all(work, candidate) && is_complete(work, candidate) ? 0.0 : AUTO_KEPT;
+    return learns_from_all(work, candidate) && is_complete(work, candidate) ? 0.0
+           : work->rows.n < AUTO_KEEP_LESS                                  ? AUTO_KEPT
+                                                                            : AUTO_KEPT_MANY;
 }
 
 enum err_code auto_keep_predictions(struct auto_work *work, int candidate, struct err *err)
