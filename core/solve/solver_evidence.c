@@ -27,7 +27,6 @@
  * random, since the fit has no random numbers that would tell two equal beginnings apart.
  */
 #include "solve/evidence_starts.h"
-#include "solve/solver_evidence.h"
 
 #include "base/mem.h"
 
