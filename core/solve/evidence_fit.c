@@ -125,7 +125,8 @@ static bool is_stale(struct evidence_fit *fit)
     for (int j = 0; j < fit->problem->levenberg.net->n_out; j++) {
         values += fit->problem->counts[j];
     }
-    if (fit->log_evidence > fit->best + EVIDENCE_GAIN * values) {
+    double gain = values < EVIDENCE_MANY ? EVIDENCE_GAIN : EVIDENCE_GAIN_MANY * values;
+    if (fit->log_evidence > fit->best + gain) {
         fit->best = fit->log_evidence;
         fit->stale = 0;
     } else {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The starts of core/solve/evidence_starts.h run side by side, and where the rows are many, most
- * are given up on the way: successive halving [1] by the evidence. With at least RACE_VALUES values
- * of outputs there are rungs after 8, 16 and 32 iterations, at each of which the better half goes
- * on, and of the others those whose log evidence is within `gap` of the best. With so many rows the
- * evidences of starts differ by hundreds, so that one of eight is kept in the end; to fit all of
- * them to the end takes six times as long. With fewer rows a start that is behind may overtake all
- * others within a few iterations, several are kept, and an iteration takes little: all are fitted
- * to the end.
+ * are given up on the way: successive halving [1] by the evidence. With at least EVIDENCE_MANY
+ * values of outputs there are rungs after 8, 16 and 32 iterations, at each of which the better half
+ * goes on, and of the others those whose log evidence is within `gap` of the best. With so many
+ * rows the evidences of starts differ by hundreds, so that one of eight is kept in the end; to fit
+ * all of them to the end takes six times as long. With fewer rows a start that is behind may
+ * overtake all others within a few iterations, several are kept, and an iteration takes little: all
+ * are fitted to the end.
  *
  * Starts wait for each other at the rungs alone, and decisions follow from the evidences there, so
  * that nothing depends on threads or on where an interrupted run stopped.
@@ -227,7 +227,7 @@ static bool is_race(const struct evidence_starts *self)
     for (int j = 0; j < self->tasks->problem->train.o; j++) {
         values += self->counts[j];
     }
-    return values >= RACE_VALUES;
+    return values >= EVIDENCE_MANY;
 }
 
 enum err_code evidence_race(struct evidence_starts *self, struct err *err)

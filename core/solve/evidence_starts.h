@@ -102,8 +102,6 @@ enum err_code evidence_starts_report_noise(const struct evidence_starts *self,
 
 /* ---- the race (core/solve/evidence_race.c) ---- */
 
-#define RACE_VALUES 400 /* of outputs, with which most starts are given up on the way */
-
 /* Fits all starts, and sets alive and what is kept of each. ERR_CANCELLED, ERR_NOMEM; a start that
  * diverges is not alive, and its error is in failures. */
 enum err_code evidence_race(struct evidence_starts *self, struct err *err) MUST_CHECK;

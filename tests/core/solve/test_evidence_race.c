@@ -6,7 +6,7 @@
 
 #include "solve/evidence_starts.h"
 
-#define MANY   RACE_VALUES
+#define MANY   EVIDENCE_MANY
 #define STARTS 6
 
 struct many {
