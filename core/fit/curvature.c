@@ -30,13 +30,15 @@
 #include "fit/output_curvature.h"
 #include "network/resnet_tangent.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
 /* Columns of a task: so many that their common sweep hardly counts, few enough to share out. */
 #define BLOCK      16
 #define GROUP_WORK 1e9 /* rows times squared parameters of a group: a few seconds of one core */
-#define MIN_ROWS   16  /* of a group: fewer do not fill the vector units */
+#define LARGE      ((size_t)2 << 20) /* sums (16 MB): there may be no memory for a copy */
+#define MIN_ROWS   16                /* of a group: fewer do not fill the vector units */
 
 /* One thread's scratch. */
 struct worker {
@@ -248,4 +250,57 @@ enum err_code curvature_hessian(const struct curvature_problem *problem, double 
     }
     curvature_add_prior(problem, n + 1, h);
     return curvature_check(h, n * n, err);
+}
+
+/* ---- sums over rows in a checkpoint ---- */
+
+/* The first column of a row that is used. */
+static size_t first_column(const struct curvature_sums *sums, size_t row)
+{
+    return sums->block > 0 ? row / sums->block * sums->block : 0;
+}
+
+enum err_code curvature_resume(const struct curvature_problem *problem,
+                               const struct curvature_sums *sums, int *n_done, struct err *err)
+{
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (checkpoint_load(problem->checkpoint, problem->task, &bytes, &r, &found, err) != ERR_OK ||
+        !found) {
+        return err->code;
+    }
+    bool ours = bytes_get_int(&r, INT_MAX) == problem->stage;
+    if (ours || r.failed) {
+        int rows = bytes_get_int(&r, problem->rows.n);
+        for (size_t i = 0; i < sums->rows; i++) {
+            size_t first = first_column(sums, i);
+            bytes_get_f64(&r, sums->v + i * sums->columns + first, sums->columns - first);
+        }
+        if (checkpoint_check(&r, err) == ERR_OK) {
+            *n_done = rows;
+        }
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
+enum err_code curvature_save_if_due(const struct curvature_problem *problem,
+                                    const struct curvature_sums *sums, int n_done, struct err *err)
+{
+    struct bytes_writer w = {.data = NULL};
+    if (!checkpoint_due(problem->checkpoint, problem->task)) {
+        return ERR_OK;
+    }
+    bytes_put_u32(&w, (uint32_t)problem->stage);
+    bytes_put_u32(&w, (uint32_t)n_done);
+    for (size_t i = 0; i < sums->rows; i++) {
+        size_t first = first_column(sums, i);
+        bytes_put_f64(&w, sums->v + i * sums->columns + first, sums->columns - first);
+    }
+    if (w.failed && sums->rows * sums->columns > LARGE) {
+        mem_free(w.data);
+        return ERR_OK;
+    }
+    return checkpoint_save(problem->checkpoint, problem->task, &w, err);
 }

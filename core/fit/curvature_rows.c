@@ -31,12 +31,12 @@
 #include <math.h>
 #include <string.h>
 
-#define ROWS     32    /* of a task of the first stage */
-#define COLUMNS  64    /* of a task of the second stage */
-#define LOWER    128   /* the same, on average, of sums that are computed again and again */
-#define LOWER_STEP 8   /* whose blocks begin at a multiple of it */
-#define MIN_FREE 1e-12 /* 1 - leverage, of which rounding may leave nothing */
-#define BUFFER   (1 << 22) /* doubles of the buffer, 32 MB, unless a row takes more */
+#define ROWS       32        /* of a task of the first stage */
+#define COLUMNS    64        /* of a task of the second stage */
+#define LOWER      128       /* the same, on average, of sums that are computed again and again */
+#define LOWER_STEP 8         /* whose blocks begin at a multiple of it */
+#define MIN_FREE   1e-12     /* 1 - leverage, of which rounding may leave nothing */
+#define BUFFER     (1 << 22) /* doubles of the buffer, 32 MB, unless a row takes more */
 
 struct worker {
     struct resnet_tape *tape;

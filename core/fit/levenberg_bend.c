@@ -13,11 +13,11 @@
  * step cannot be trusted (the criterion of [1], with its constant): it counts as failed.
  *
  * f'' is a central difference, of which the rounding error is about eps / REACH^2 = 2e-14 of the
- * outputs, the error of the next order REACH^2 of it. Nothing but the speed depends on it: whether a
- * step is taken is decided by E.
+ * outputs, the error of the next order REACH^2 of it. Nothing but the speed depends on it: whether
+ * a step is taken is decided by E.
  *
- * [1] M. K. Transtrum, J. P. Sethna, Improvements to the Levenberg-Marquardt algorithm for nonlinear
- *     least-squares minimization, arXiv:1201.5885, 2012.
+ * [1] M. K. Transtrum, J. P. Sethna, Improvements to the Levenberg-Marquardt algorithm for
+ * nonlinear least-squares minimization, arXiv:1201.5885, 2012.
  */
 #include "fit/levenberg_priv.h"
 

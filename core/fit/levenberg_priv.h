@@ -15,8 +15,8 @@ static inline double levenberg_pull(const struct levenberg *self, int k)
 #define LEVENBERG_BEND_ROWS 1024 /* whose second derivatives are held at a time */
 
 /*
- * After the step d of a try, whose factor is there: trial <- theta - d - a / 2 with the acceleration
- * a; *trusted: is a short enough? ERR_CANCELLED.
+ * After the step d of a try, whose factor is there: trial <- theta - d - a / 2 with the
+ * acceleration a; *trusted: is a short enough? ERR_CANCELLED.
  */
 enum err_code levenberg_bend(struct levenberg *self, bool *trusted, struct err *err) MUST_CHECK;
 

@@ -11,8 +11,8 @@
 struct residuals {
     const struct resnet *net;
     struct resnet_tape *tape;
-    double *f;    /* [OBJECTIVE_TILE x n_out]; mem */
-    double *grad; /* [K] behind f */
+    double *f;                   /* [OBJECTIVE_TILE x n_out]; mem */
+    double *grad;                /* [K] behind f */
     const struct cancel *cancel; /* of residuals_set */
 };
 

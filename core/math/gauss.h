@@ -59,7 +59,8 @@ enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members,
 enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mixture *from,
                                  int n_params, int first, int n, struct err *err) MUST_CHECK;
 
-/* Looks whether the factor is an upper triangle, by which products with it take half of the work. */
+/* Looks whether the factor is an upper triangle, by which products with it take half of the work.
+ */
 void gauss_find_upper(struct gauss *g);
 
 /*

@@ -18,14 +18,22 @@ size_t resnet_tape_stride(const struct resnet_tape *tape)
     return tape->ld;
 }
 
-/* to [n_out x n_in x ld] <- d_p z_q, or to + that with `add`; d [n_out x ld], z [n_in x ld]. */
-static void outer_columns(size_t ld, int n_out, int n_in, bool add, const double *restrict d,
-                          const double *restrict z, double *restrict to)
+/* The derivatives by weights [n_out x n_in], columns at `to` [n_out x n_in x ld], from the adjoints
+ * d [n_out x ld] and the inputs z [n_in x ld]. */
+struct outer {
+    int n_out, n_in;
+    const double *d, *z;
+    double *to;
+};
+
+/* to <- d_p z_q, or to + that with `add`. */
+static void outer_columns(size_t ld, bool add, const struct outer *outer)
 {
-    for (size_t p = 0; p < (size_t)n_out; p++) {
-        const double *dp = d + p * ld;
-        for (size_t q = 0; q < (size_t)n_in; q++) {
-            const double *zq = z + q * ld;
+    double *restrict to = outer->to;
+    for (size_t p = 0; p < (size_t)outer->n_out; p++) {
+        const double *restrict dp = outer->d + p * ld;
+        for (size_t q = 0; q < (size_t)outer->n_in; q++) {
+            const double *restrict zq = outer->z + q * ld;
             for (size_t i = 0; add && i < ld; i++) {
                 to[i] += dp[i] * zq[i];
             }
@@ -69,7 +77,9 @@ static void coefficient_columns(const struct resnet_tape *tape, int k, double *g
             scale_columns(size, phi, false, d, scaled);
             d = scaled;
         }
-        outer_columns(tape->ld, r, r, begun, d, tape_at(tape, tape->z, b), weights);
+        const struct outer outer = {
+            .n_out = r, .n_in = r, .d = d, .z = tape_at(tape, tape->z, b), .to = weights};
+        outer_columns(tape->ld, begun, &outer);
         begun = true;
     }
     if (!begun) {
@@ -91,16 +101,22 @@ void resnet_column_gradients(struct resnet_tape *tape, const double *dy, double 
     }
     tape_keep_adjoints(tape, dy);
     if (a->layer_pre) {
-        const double *d = tape_at(tape, tape->d, net->n_blocks);
-        outer_columns(ld, a->width, a->inputs, false, d, tape->x,
-                      grad + (size_t)net->off.weight_pre * ld);
-        memcpy(grad + (size_t)net->off.bias_pre * ld, d, (size_t)a->width * ld * sizeof *grad);
+        const struct outer pre = {.n_out = a->width,
+                                  .n_in = a->inputs,
+                                  .d = tape_at(tape, tape->d, net->n_blocks),
+                                  .z = tape->x,
+                                  .to = grad + (size_t)net->off.weight_pre * ld};
+        outer_columns(ld, false, &pre);
+        memcpy(grad + (size_t)net->off.bias_pre * ld, pre.d, (size_t)a->width * ld * sizeof *grad);
     }
     if (a->layer_post) {
-        outer_columns(ld, a->outputs, a->width, false, tape->d_raw,
-                      tape_at(tape, tape->z, net->n_blocks),
-                      grad + (size_t)net->off.weight_post * ld);
-        memcpy(grad + (size_t)net->off.bias_post * ld, tape->d_raw,
+        const struct outer post = {.n_out = a->outputs,
+                                   .n_in = a->width,
+                                   .d = tape->d_raw,
+                                   .z = tape_at(tape, tape->z, net->n_blocks),
+                                   .to = grad + (size_t)net->off.weight_post * ld};
+        outer_columns(ld, false, &post);
+        memcpy(grad + (size_t)net->off.bias_post * ld, post.d,
                (size_t)a->outputs * ld * sizeof *grad);
     }
     for (int k = 0; k < net->n_coef; k++) {

@@ -152,7 +152,8 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     tile->y = predict_scratch(arena, tile->rows * n_out, &ok);
     tile->dy = predict_scratch(arena, tile->rows * n_out, &ok);
     tile->grad = predict_scratch(arena, PREDICT_LINEAR_TILE * k, &ok);
-    tile->white = predict_scratch(arena, PREDICT_LINEAR_TILE * white_outputs(call) * max.width, &ok);
+    tile->white =
+        predict_scratch(arena, PREDICT_LINEAR_TILE * white_outputs(call) * max.width, &ok);
     tile->sums = predict_scratch(arena, PREDICT_LINEAR_TILE, &ok);
     if (call->sample_of != NULL) {
         tile->gap = predict_scratch(arena, max.n, &ok);

@@ -205,8 +205,9 @@ static void covariance_times(const struct gauss *g, size_t n_params, const doubl
 }
 
 /*
- * Sets df of an output, the derivatives of f by the inputs, and adds those of V = J S J' to part two
- * of the Jacobian; jac [n], jf [rank]: J and J F. In the user's units f = s(y), J = s'(y) dy/dtheta, so with v = S J'
+ * Sets df of an output, the derivatives of f by the inputs, and adds those of V = J S J' to part
+ * two of the Jacobian. tile->jac [n] and tile->jf [rank] are J and J F. In the user's units f =
+ * s(y), J = s'(y) dy/dtheta, so with v = S J'
  *
  *   dV/dx = 2 (s'(y) d(dy/dtheta v)/dx + s''(y) (dy/dtheta v) dy/dx)
  */

@@ -19,8 +19,8 @@ struct linear_tile {
     double *y;     /* [rows x n_out] */
     double *dy;    /* [rows x n_out] */
     double *grad;  /* [K x stride] of an output, user's units; J is the part of the uncertain */
-    double *white; /* [width x stride] W' of an output; of all, [o][width x stride], for a covariance
-                      between outputs */
+    double *white; /* [width x stride] W' of an output; of all, [o][width x stride], for a
+                      covariance between outputs */
     double *sums;  /* [stride] */
     double *gap;   /* [n] from the mean to a draw; NULL: no samples */
     double *noise; /* [M x rows x o] predicted variances at the members' means; NULL: not needed */

@@ -1,5 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "solve/evidence_race.h"
+/*
+ * The starts of core/solve/evidence_starts.h run side by side, and where the rows are many, most
+ * are given up on the way: successive halving [1] by the evidence. With at least EVIDENCE_MANY
+ * values of outputs there are rungs after 8, 16 and 32 iterations, at each of which the better half
+ * goes on, and of the others those whose log evidence is within `gap` of the best. With so many
+ * rows the evidences of starts differ by hundreds, so that one of eight is kept in the end; to fit
+ * all of them to the end takes six times as long. With fewer rows a start that is behind may
+ * overtake all others within a few iterations, several are kept, and an iteration takes little: all
+ * are fitted to the end.
+ *
+ * Starts wait for each other at the rungs alone, and decisions follow from the evidences there, so
+ * that nothing depends on threads or on where an interrupted run stopped.
+ *
+ * [1] K. Jamieson, A. Talwalkar, Non-stochastic best arm identification and hyperparameter
+ *     optimization, AISTATS 2016.
+ */
+#include "solve/evidence_starts.h"
 
 #include "base/mem.h"
 
@@ -131,8 +147,8 @@ static void keep_results(struct race *race, int member, const struct evidence_fi
     size_t g = (size_t)self->groups.n;
     size_t o = (size_t)self->tasks->problem->train.o;
     size_t at = (size_t)member;
-    self->evidence[member] = race->stage < N_RUNGS ? race->runners[member].at_rung[race->stage]
-                                                   : fit->log_evidence;
+    self->evidence[member] =
+        race->stage < N_RUNGS ? race->runners[member].at_rung[race->stage] : fit->log_evidence;
     self->iterations[member] = fit->iteration;
     self->loss[member] = evidence_starts_mean_square(self, fit);
     memcpy(self->params + at * k, fit->lm.params, k * sizeof *self->params);
@@ -211,7 +227,7 @@ static bool is_race(const struct evidence_starts *self)
     for (int j = 0; j < self->tasks->problem->train.o; j++) {
         values += self->counts[j];
     }
-    return values >= RACE_VALUES;
+    return values >= EVIDENCE_MANY;
 }
 
 enum err_code evidence_race(struct evidence_starts *self, struct err *err)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "solve/evidence_race.h"
+#include "solve/evidence_starts.h"
 
 #include "base/mem.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MIN_FREE  0.02 /* share of the rows that n_j - gamma_j counts at least */
+#define MIN_FREE 0.02 /* share of the rows that n_j - gamma_j counts at least */
 
 /* ---- what all fits have in common ---- */
 

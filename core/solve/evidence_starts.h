@@ -7,6 +7,7 @@
  *
  * Starts are told apart by their evidence, without any rows kept out: those whose log evidence is
  * within `gap` of the best are kept. A start that ended in a bad maximum is far behind.
+ * Where rows are many, most starts are given up on the way (core/solve/evidence_race.c).
  */
 #ifndef EVIDENCE_STARTS_H
 #define EVIDENCE_STARTS_H
@@ -98,5 +99,44 @@ enum err_code evidence_starts_report(const struct evidence_starts *self, struct 
 enum err_code evidence_starts_report_noise(const struct evidence_starts *self,
                                            struct solver_result *result,
                                            struct err *err) MUST_CHECK;
+
+/* ---- the race (core/solve/evidence_race.c) ---- */
+
+/* Fits all starts, and sets alive and what is kept of each. ERR_CANCELLED, ERR_NOMEM; a start that
+ * diverges is not alive, and its error is in failures. */
+enum err_code evidence_race(struct evidence_starts *self, struct err *err) MUST_CHECK;
+
+/* ---- of evidence_starts.c, for the race ---- */
+
+/* What all fits have in common. */
+struct evidence_fit_problem evidence_starts_problem(const struct evidence_starts *self,
+                                                    int n_threads);
+
+/* The state in which a start begins. ERR_CANCELLED. */
+enum err_code evidence_starts_begin(const struct evidence_starts *self, int member,
+                                    struct evidence_fit *fit, struct err *err) MUST_CHECK;
+
+double evidence_starts_mean_square(const struct evidence_starts *self,
+                                   const struct evidence_fit *fit);
+
+/* Progress of a start; fit: NULL: its iterations are over. */
+void evidence_starts_tell(struct evidence_starts *self, int member, double fraction,
+                          const struct evidence_fit *fit);
+
+/* ---- what solvers make of it (core/solve/solver_evidence.c) ---- */
+
+/* A Gaussian for each start that is kept, noise and report. ERR_NUMERIC, ERR_CANCELLED,
+ * ERR_NOMEM. */
+enum err_code solver_evidence_mixture(const struct solver_problem *problem,
+                                      const struct evidence_plan *plan,
+                                      struct solver_result *result, struct err *err) MUST_CHECK;
+
+/*
+ * Laplace's approximation with prior and noise by evidence: the same of `members` networks, chosen
+ * among EVIDENCE_STARTS starts where fewer are wanted, by the settings of laplace. The same errors.
+ */
+enum err_code laplace_by_evidence(const struct solver_problem *problem,
+                                  const struct solver_settings *settings,
+                                  struct solver_result *result, struct err *err) MUST_CHECK;
 
 #endif

@@ -27,7 +27,6 @@
  * random, since the fit has no random numbers that would tell two equal beginnings apart.
  */
 #include "solve/evidence_starts.h"
-#include "solve/solver_evidence.h"
 
 #include "base/mem.h"
 
@@ -156,7 +155,7 @@ static double values_held(const struct solver_settings *s, const struct resnet *
 static void set_defaults(struct solver_settings *settings)
 {
     settings->epochs = 300;
-    settings->patience = 10;
+    settings->patience = 30;
 }
 
 /* A few hundred parameters. The weak prior lets all inputs in before the evidence decides; from a

@@ -47,7 +47,7 @@
 #include "math/decompose.h"
 #include "math/evidence.h"
 #include "math/laplace.h"
-#include "solve/solver_evidence.h"
+#include "solve/evidence_starts.h"
 
 #include <math.h>
 #include <string.h>

@@ -337,8 +337,7 @@ START_TEST(row_gradients_and_jacobians_are_those_of_rows_alone)
                 f.grad[c] = columns[c * wide + row];
                 ck_assert(row < n || f.grad[c] == 0.0);
             }
-            ck_assert(row >= n ||
-                      oracle_error(f.grad, found + row * stride, (int)k) <= TOLERANCE);
+            ck_assert(row >= n || oracle_error(f.grad, found + row * stride, (int)k) <= TOLERANCE);
         }
         for (size_t row = 0; row < n; row++) {
             resnet_forward(f.tape, 1, f.x + row * (size_t)f.net.arch.inputs, y);

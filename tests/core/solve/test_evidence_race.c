@@ -4,9 +4,9 @@
 #include "memory_checkpoint.h"
 #include "run.h"
 
-#include "solve/evidence_race.h"
+#include "solve/evidence_starts.h"
 
-#define MANY   RACE_VALUES
+#define MANY   EVIDENCE_MANY
 #define STARTS 6
 
 struct many {
@@ -68,8 +68,8 @@ static bool same_bits(const struct many *m, const struct solver_result *a,
                memcmp(one->factor, other->factor, k * k * sizeof *one->factor) == 0;
     }
     return same &&
-           memcmp(reported(a, "evidence.log_evidence", STARTS), reported(b, "evidence.log_evidence", STARTS),
-                  STARTS * sizeof(double)) == 0;
+           memcmp(reported(a, "evidence.log_evidence", STARTS),
+                  reported(b, "evidence.log_evidence", STARTS), STARTS * sizeof(double)) == 0;
 }
 
 START_TEST(the_better_half_goes_on_at_each_rung)
