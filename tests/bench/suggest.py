@@ -72,7 +72,7 @@ class Server:
 
     def train(self, model, seed):
         request = {"solver": "evidence", "seed": seed, "architecture": {"width": 8, "layers": 1},
-                   "split": {"validation": 0}}
+                   "split": {"validation": 0}, "gate": None}
         job = self.ask("POST", f"/v1/models/{model}/train", request)
         while job["state"] in ("queued", "running"):
             time.sleep(0.05)
