@@ -14,6 +14,8 @@ packages_run="libmicrohttpd12$t64 libjansson4 libopenblas0-pthread libsqlite3-0
 # To try it, and to test it.
 packages_demo='curl ca-certificates'
 packages_test='check curl ca-certificates openssl gfortran python3-jsonschema'
+# For tests/adapters.sh.
+packages_adapters='python3-venv munge slurm-client slurmctld slurmd'
 
 # Installs what is missing of the packages named; asks for nothing when all is there.
 packages_install() {

@@ -55,9 +55,9 @@ for name in "$@"; do
         printf '#!/bin/sh\nexec %s "%s" "$@"\n' "$memcheck" "$build/server/surrogated" \
             >"$build/surrogated-memcheck"
         chmod +x "$build/surrogated-memcheck"
-        test=$(echo "${name#process-}" | tr - _)
+        test=$(find "$top/tests/process" -name "test_$(echo "${name#process-}" | tr - _).py")
         if SURROGATED_BIN=$build/surrogated-memcheck PYTHONPATH=$top/tests/process \
-            python3 "$top/tests/process/test_$test.py" >"$build/$name.log" 2>&1; then
+            python3 "$test" >"$build/$name.log" 2>&1; then
             echo "$name: OK"
         else
             failed=1

@@ -35,7 +35,8 @@ enum rng_purpose {
     RNG_OBSERVATION, /* the noise of a predicted observation */
     RNG_SEQUENCE,    /* scrambling of a low-discrepancy sequence */
     RNG_DESIGN,      /* points of a design */
-    RNG_EXPLORE      /* starts, candidates and draws of a search */
+    RNG_EXPLORE,     /* starts, candidates and draws of a search */
+    RNG_ANALYSE      /* a replicate of an analysis */
 };
 
 struct rng {

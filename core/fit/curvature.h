@@ -70,7 +70,7 @@ void curvature_rows_free(struct curvature_rows *self);
  * With J the derivatives of the outputs by the parameters, L the objective's second derivatives by
  * the outputs and first its first ones, summed over the rows:
  *
- *   sums [K x K] <- J' L J, upper triangle; what stands below it is undefined
+ *   sums [K x K] <- J' L J, lower triangle; what stands above it is undefined
  *   gradient [K] <- J' first
  *
  * Neither includes the prior. ERR_CANCELLED, ERR_NOMEM (in the first call).

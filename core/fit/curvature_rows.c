@@ -33,8 +33,8 @@
 
 #define ROWS     32    /* of a task of the first stage */
 #define COLUMNS  64    /* of a task of the second stage */
-#define WIDE     256   /* the same of sums that are computed again and again over many columns */
-#define MANY     1024  /* columns: fewer make too few wide tasks */
+#define LOWER    128   /* the same, on average, of sums that are computed again and again */
+#define LOWER_STEP 8   /* whose blocks begin at a multiple of it */
 #define MIN_FREE 1e-12 /* 1 - leverage, of which rounding may leave nothing */
 #define BUFFER   (1 << 22) /* doubles of the buffer, 32 MB, unless a row takes more */
 
@@ -52,6 +52,7 @@ struct curvature_rows {
     size_t n_params; /* P: columns of the result */
     size_t width;    /* columns of the buffer: P for fisher, K for Gauss-Newton */
     size_t columns;  /* of a task of the second stage */
+    int n_blocks;    /* of the lower triangle, where sums are computed again and again */
     size_t per_row;  /* lines of the buffer that a row fills */
     int threads;
     size_t group;    /* rows of a full one */
@@ -60,7 +61,7 @@ struct curvature_rows {
     double *errors;  /* [rows x per_row] first / root of each line; NULL: not wanted */
     struct worker *workers;
     double *result;   /* [P x P] or [P] */
-    double *gradient; /* [K]; NULL: not wanted */
+    double *gradient; /* [K] */
     const double *t;  /* [K x K] of leverages */
     bool left_out;    /* variances of rows left out are wanted, not leverages */
 };
@@ -193,6 +194,44 @@ static enum err_code fill_lines(void *ctx, int worker, int task, struct err *err
     return ERR_OK;
 }
 
+/*
+ * The second stage of sums that are computed again and again: blocks of rows of the lower triangle,
+ * equally large, so that a task's rows become fewer towards the end. No product is made twice: the
+ * square on the diagonal is a rank-k update.
+ */
+static int lower_begin(const struct curvature_rows *self, int task)
+{
+    double share = sqrt((double)task / (double)self->n_blocks);
+    int row = (int)(share * (double)self->width);
+    return task == self->n_blocks ? (int)self->width : row - row % LOWER_STEP;
+}
+
+static enum err_code add_to_lower(void *ctx, int worker, int task, struct err *err)
+{
+    const struct curvature_rows *self = ctx;
+    int n_lines = self->rows * (int)self->per_row;
+    int width = (int)self->width;
+    int begin = lower_begin(self, task);
+    int rows = lower_begin(self, task + 1) - begin;
+    double *to = self->result + (size_t)begin * self->n_params;
+    (void)worker;
+    if (cancel_is_requested(self->problem->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled");
+    }
+    if (rows == 0) {
+        return ERR_OK;
+    }
+    if (begin > 0) {
+        gemm_tn_part(rows, begin, n_lines, self->lines + begin, width, self->lines, width, 1.0, to,
+                     (int)self->n_params);
+    }
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, rows, n_lines, 1.0, self->lines + begin,
+                width, 1.0, to + begin, (int)self->n_params);
+    cblas_dgemv(CblasRowMajor, CblasTrans, n_lines, rows, 1.0, self->lines + begin, width,
+                self->errors, 1, 1.0, self->gradient + begin, 1);
+    return ERR_OK;
+}
+
 /* The second stage's task. */
 static enum err_code add_to_columns(void *ctx, int worker, int task, struct err *err)
 {
@@ -208,11 +247,6 @@ static enum err_code add_to_columns(void *ctx, int worker, int task, struct err 
         gemm_tn_part((int)end, (int)(end - begin), (int)n_lines, self->lines, (int)self->width,
                      self->lines + begin, (int)self->width, 1.0, self->result + begin,
                      (int)self->n_params);
-        if (self->gradient != NULL) {
-            cblas_dgemv(CblasRowMajor, CblasTrans, (int)n_lines, (int)(end - begin), 1.0,
-                        self->lines + begin, (int)self->width, self->errors, 1, 1.0,
-                        self->gradient + begin, 1);
-        }
         return ERR_OK;
     }
     for (size_t i = 0; i < n_lines; i++) {
@@ -350,7 +384,7 @@ enum err_code curvature_rows_new(struct curvature_rows **out,
     *self = (struct curvature_rows){.problem = problem,
                                     .n_params = k,
                                     .width = k,
-                                    .columns = k >= MANY ? WIDE : COLUMNS,
+                                    .n_blocks = (int)((k + LOWER - 1) / LOWER),
                                     .per_row = (size_t)problem->net->n_out};
     if (stages_init(self, true, err) != ERR_OK) {
         curvature_rows_free(self);
@@ -377,7 +411,7 @@ enum err_code curvature_rows_normal(struct curvature_rows *self, double *sums, d
     self->gradient = gradient;
     self->first = 0;
     while (self->first < self->problem->rows.n &&
-           add_group(self, add_to_columns, count_columns(self), err) == ERR_OK) {
+           add_group(self, add_to_lower, self->n_blocks, err) == ERR_OK) {
     }
     return err->code;
 }

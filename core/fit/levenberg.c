@@ -31,6 +31,9 @@
 /* The decrease of E, as a share of E, that a minimum's rounding errors could also show. */
 #define ROUNDING 1e-14
 
+/* The same below which a step is straight: differences that small would tell of rounding. */
+#define STRAIGHT 1e-8
+
 /* Shares of the largest diagonal element of M that are added to all of them when M is singular to
  * rounding: the first one, the factor, and the last one. */
 #define JITTER      1e-14
@@ -39,14 +42,15 @@
 
 #define BUFFER (1 << 22) /* doubles of derivatives (core/fit/curvature_rows.c) */
 
-#define TILE 64 /* rows and columns that are transposed together */
-
 static enum err_code allocate(struct levenberg *self, struct err *err)
 {
     size_t k = (size_t)self->problem->net->n_params;
     size_t o = (size_t)self->problem->net->n_out;
     size_t size = (size_t)self->size;
-    self->memory = mem_zalloc_array(6 * k + 3 * o + size, sizeof *self->memory);
+    size_t bend = (size_t)self->problem->rows.n < LEVENBERG_BEND_ROWS
+                      ? (size_t)self->problem->rows.n * o
+                      : LEVENBERG_BEND_ROWS * o;
+    self->memory = mem_zalloc_array(8 * k + 3 * o + size + bend, sizeof *self->memory);
     self->sums = mem_alloc_array(size * k, sizeof *self->sums);
     self->factor = mem_alloc_array(size * size, sizeof *self->factor);
     if (self->memory == NULL || self->sums == NULL || self->factor == NULL) {
@@ -62,6 +66,9 @@ static enum err_code allocate(struct levenberg *self, struct err *err)
     self->squares = self->sigmas + o;
     self->trial_squares = self->squares + o;
     self->by_line = self->trial_squares + o;
+    self->bend = self->by_line + size;
+    self->acceleration = self->bend + bend;
+    self->bent = self->acceleration + k;
     return ERR_OK;
 }
 
@@ -141,14 +148,11 @@ enum err_code levenberg_linearise(struct levenberg *self, struct err *err)
 static void form_many(struct levenberg *self)
 {
     size_t k = (size_t)self->problem->net->n_params;
-    for (size_t row = 0; row < k; row += TILE) {
-        for (size_t column = 0; column <= row; column += TILE) {
-            for (size_t i = row; i < k && i < row + TILE; i++) {
-                for (size_t j = column; j <= i && j < column + TILE; j++) {
-                    self->factor[i * k + j] =
-                        self->sums[j * k + i] * self->scale[i] * self->scale[j];
-                }
-            }
+    for (size_t i = 0; i < k; i++) {
+        const double *from = self->sums + i * k;
+        double *to = self->factor + i * k;
+        for (size_t j = 0; j <= i; j++) {
+            to[j] = from[j] * (self->scale[i] * self->scale[j]);
         }
     }
     for (size_t i = 0; i < k; i++) {
@@ -169,6 +173,13 @@ static void form(struct levenberg *self, double damping)
     }
 }
 
+void levenberg_many_solve(const struct levenberg *self, double *v)
+{
+    int k = self->problem->net->n_params;
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, k, self->factor, k, v, 1);
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, k, self->factor, k, v, 1);
+}
+
 /* step <- (H + lambda I)^-1 g, when the values are many; g: gradient + a theta. */
 static void step_many(struct levenberg *self)
 {
@@ -176,10 +187,7 @@ static void step_many(struct levenberg *self)
     for (int i = 0; i < k; i++) {
         self->step[i] = (self->gradient[i] + levenberg_pull(self, i)) * self->scale[i];
     }
-    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, k, self->factor, k,
-                self->step, 1);
-    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, k, self->factor, k, self->step,
-                1);
+    levenberg_many_solve(self, self->step);
     for (int i = 0; i < k; i++) {
         self->step[i] *= self->scale[i];
     }
@@ -226,8 +234,14 @@ enum err_code levenberg_step(struct levenberg *self, bool *moved, struct err *er
         if (err->code != ERR_OK) {
             return err->code;
         }
-        if (make_trial(self) <= ROUNDING * before) {
-            return ERR_OK;
+        double slope = make_trial(self);
+        bool trusted = true;
+        if (slope <= ROUNDING * before ||
+            (slope > STRAIGHT * before && levenberg_bend(self, &trusted, err) != ERR_OK)) {
+            return err->code;
+        }
+        if (!trusted) {
+            continue;
         }
         if (residuals_squares(&self->residuals, &p->rows, self->trial, p->cancel,
                               self->trial_squares, err) != ERR_OK) {

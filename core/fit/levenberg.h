@@ -8,7 +8,8 @@
  * over the K parameters, where s_j is the noise of output j, a_k the prior's precision and c_k its
  * mean. With the
  * Gauss-Newton matrix H = sum_j J_j' J_j / s_j^2 + diag(a), a step is (H + lambda I)^-1 times the
- * gradient; lambda falls after a step that lowers E and rises before another try.
+ * gradient, and what the second order adds to it (core/fit/levenberg_bend.c); lambda falls after a
+ * step that lowers E and rises before another try.
  *
  * Noise and precisions may change between two steps. H also gives the Gaussian of Laplace's
  * approximation, and what its evidence needs.
@@ -46,7 +47,7 @@ struct levenberg {
     struct residuals residuals;
     bool few;              /* fewer values of outputs than parameters */
     int size;              /* rows of factor: K, or N = n o when they are few */
-    double *sums;          /* many: [K x K] J' L J, upper triangle; few: [N x K] white lines */
+    double *sums;          /* many: [K x K] J' L J, lower triangle; few: [N x K] white lines */
     double *factor;        /* [size x size] */
     const double *lines;   /* few: of curvature_rows_lines */
     const double *errors;  /* few: the same */
@@ -56,6 +57,9 @@ struct levenberg {
     double *trial;         /* [K] scratch */
     double *trial_squares; /* [o] scratch */
     double *by_line;       /* [N] scratch, where they are few */
+    double *bend;          /* [up to LEVENBERG_BEND_ROWS x o] scratch */
+    double *acceleration;  /* [K] scratch */
+    double *bent;          /* [K] scratch */
     double *memory;        /* of all vectors; mem */
 };
 

@@ -57,6 +57,18 @@ void levenberg_few_form(struct levenberg *self)
                 (int)k, 1.0, self->factor, self->size);
 }
 
+void levenberg_few_solve(struct levenberg *self, double *white)
+{
+    int n = self->size;
+    int k = self->problem->net->n_params;
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, n, self->factor, n,
+                self->by_line, 1);
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, n, self->factor, n,
+                self->by_line, 1);
+    cblas_dgemv(CblasRowMajor, CblasTrans, n, k, 1.0, self->sums, k, self->by_line, 1, 1.0, white,
+                1);
+}
+
 /* In white coordinates, t = C^-1/2 A theta: step = C^-1/2 (t + W' G^-1 (e - W t)). */
 void levenberg_few_step(struct levenberg *self)
 {
@@ -68,12 +80,7 @@ void levenberg_few_step(struct levenberg *self)
     memcpy(self->by_line, self->errors, (size_t)n * sizeof *self->by_line);
     cblas_dgemv(CblasRowMajor, CblasNoTrans, n, k, -1.0, self->sums, k, self->step, 1, 1.0,
                 self->by_line, 1);
-    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, n, self->factor, n,
-                self->by_line, 1);
-    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, n, self->factor, n,
-                self->by_line, 1);
-    cblas_dgemv(CblasRowMajor, CblasTrans, n, k, 1.0, self->sums, k, self->by_line, 1, 1.0,
-                self->step, 1);
+    levenberg_few_solve(self, self->step);
     for (int i = 0; i < k; i++) {
         self->step[i] *= self->scale[i];
     }

@@ -12,6 +12,14 @@ static inline double levenberg_pull(const struct levenberg *self, int k)
     return self->precision[k] * (self->params[k] - center);
 }
 
+#define LEVENBERG_BEND_ROWS 1024 /* whose second derivatives are held at a time */
+
+/*
+ * After the step d of a try, whose factor is there: trial <- theta - d - a / 2 with the acceleration
+ * a; *trusted: is a short enough? ERR_CANCELLED.
+ */
+enum err_code levenberg_bend(struct levenberg *self, bool *trusted, struct err *err) MUST_CHECK;
+
 /* Are the values so few that this is faster? */
 bool levenberg_few(const struct levenberg_problem *problem);
 
@@ -23,6 +31,12 @@ void levenberg_few_form(struct levenberg *self);
 
 /* step <- (H + lambda I)^-1 (gradient + a theta), once factor is the Cholesky factor of G. */
 void levenberg_few_step(struct levenberg *self);
+
+/* v [K] <- M^-1 v, once factor is the Cholesky factor of M. */
+void levenberg_many_solve(const struct levenberg *self, double *v);
+
+/* white [K] <- white + W' G^-1 by_line, once factor is the Cholesky factor of G. */
+void levenberg_few_solve(struct levenberg *self, double *white);
 
 /* determined [K], once factor is the Cholesky factor of G; factor <- its inverse. */
 enum err_code levenberg_few_determined(struct levenberg *self, double *determined,

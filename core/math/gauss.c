@@ -94,12 +94,25 @@ enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mi
         }
         if (g->factor != NULL) {
             memcpy(copy->factor, g->factor, (size_t)g->n * (size_t)g->rank * sizeof *g->factor);
+            copy->upper = g->upper;
         }
     }
     to->n_draws = from->n_draws;
     to->seed = from->seed;
     to->linearised = from->linearised;
     return ERR_OK;
+}
+
+void gauss_find_upper(struct gauss *g)
+{
+    size_t rank = (size_t)g->rank;
+    g->upper = g->factor != NULL && rank > 0;
+    for (size_t i = 1; i < (size_t)g->n && g->upper; i++) {
+        const double *row = g->factor + i * rank;
+        for (size_t c = 0; c < i && c < rank && g->upper; c++) {
+            g->upper = fpclassify(row[c]) == FP_ZERO;
+        }
+    }
 }
 
 static bool all_finite(const double *values, size_t n)

@@ -24,6 +24,7 @@ struct gauss {
     double *std;    /* [n]; NULL: none */
     int rank;       /* columns of factor */
     double *factor; /* [n x rank]; NULL: none */
+    bool upper;     /* below the diagonal the factor is known to be 0 (gauss_find_upper) */
 };
 
 struct gauss_mixture {
@@ -57,6 +58,9 @@ enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members,
 /* Makes a copy of the members [first, first + n), which must have the same shape. ERR_NOMEM. */
 enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mixture *from,
                                  int n_params, int first, int n, struct err *err) MUST_CHECK;
+
+/* Looks whether the factor is an upper triangle, by which products with it take half of the work. */
+void gauss_find_upper(struct gauss *g);
 
 /*
  * Checks that all numbers are finite, that no std is negative and that the uncertain parameters lie

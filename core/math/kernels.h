@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Columns: the rows of the batch lie side by side along the vectors, one feature after the other,
@@ -57,13 +58,31 @@ static inline size_t kernels_at(int n_out, int n_in, int k, int o)
     /* out [n_out x ld] <- bias + W z: bias [n_out] or NULL, z [n_in x ld] */                      \
     void (*columns_##suffix)(int n_out, int n_in, size_t ld, const real *wt, const real *bias,     \
                              const real *z, real *out);                                            \
-    /* The same for one row: z [n_in], out [n_out]. */                                             \
-    void (*row_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,     \
-                         real *out);                                                               \
     /* The same for KERNELS_LANES networks side by side, one a lane: wt [n_in x n_out x LANES], */ \
     /* bias [n_out x LANES] or NULL, z [n_in x LANES], out [n_out x LANES]. */                     \
     void (*lanes_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,   \
                            real *out);
+
+/*
+ * n products of weights with one row each. Product i: out + i n_out [n_out] <- bias + W z, with the
+ * weights and biases at (i / share) stride of the first ones, and z at (i % period) n_in of z. So
+ * `share` rows in turn go through one network, and networks may take the same rows.
+ */
+#define KERNELS_ROWS(real, weight, suffix)                                                         \
+    struct kernels_rows_##suffix {                                                                 \
+        int n_out, n_in;                                                                           \
+        int n, share, period;                                                                      \
+        size_t stride;                                                                             \
+        size_t ahead; /* weights of 32 bits: so many further on are asked for; 0: none */          \
+        const weight *wt;                                                                          \
+        const weight *bias; /* or NULL */                                                          \
+        const real *z;                                                                             \
+        real *out;                                                                                 \
+    };
+KERNELS_ROWS(double, double, f64)
+KERNELS_ROWS(float, float, f32)
+KERNELS_ROWS(double, uint32_t, mixed) /* weights in 32 bits (halves.h), arithmetic in double */
+#undef KERNELS_ROWS
 
 /* ---- training, in double: columns as above, but weights in the order of the parameters ---- */
 
@@ -102,6 +121,17 @@ struct kernels {
     void (*exp_f64)(double *x, size_t n); /* x <- e^x, [n] */
     KERNELS_MEMBERS(double, f64)
     KERNELS_MEMBERS(float, f32)
+    void (*rows_f64)(const struct kernels_rows_f64 *p);
+    void (*rows_f32)(const struct kernels_rows_f32 *p);
+    void (*rows_mixed)(const struct kernels_rows_mixed *p);
+    /*
+     * The transposed products, one row each, and one after the other: z is [n x n_out] here, out
+     * [n x n_in] <- W^T z, or out + W^T z with `add`. bias, share, period and ahead are not used.
+     */
+    void (*back_f64)(const struct kernels_rows_f64 *p, bool add);
+    void (*back_mixed)(const struct kernels_rows_mixed *p, bool add);
+    /* to [n_in x n_out] <- weights of halves.h, in the kernels' order */
+    void (*widen)(int n_out, int n_in, const uint32_t *from, double *to);
     void (*product)(const struct kernels_product *p);
     void (*outer)(const struct kernels_outer *p);
     /* out[i] <- the sum of a's row i; a: [n_a x ld] with zeros in its padding */

@@ -23,6 +23,8 @@
  */
 #include "math/kernels.h"
 
+#include "math/halves.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -264,6 +266,46 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #undef REAL
 #undef F
 
+#include "math/kernels_halves.inc"
+#include "math/kernels_reduce.inc"
+
+/* Products with one row: in double, in double with weights in 32 bits, and in float. */
+#define get_f64(w) (w)
+#define get_f32(w) (w)
+#define REAL       double
+#define F(name)    PASTE(name, _f64)
+#define WEIGHT     double
+#define R(name)    PASTE(name, _f64)
+#define PLACE(v)   ((v) / 2 * (int)N_DOUBLES + (v) % 2 * KERNELS_OUT / 2)
+#include "math/kernels_rows.inc"
+#include "math/kernels_back.inc"
+#undef R
+#undef PLACE
+#undef WEIGHT
+#define WEIGHT uint32_t
+#define LOAD_BLOCK
+#define R(name)  PASTE(name, _mixed)
+#define PLACE(v) ((v) / 2 * (int)N_DOUBLES + (v) % 2 * KERNELS_OUT / 2)
+#include "math/kernels_rows.inc"
+#include "math/kernels_back.inc"
+#undef R
+#undef PLACE
+#undef LOAD_BLOCK
+#undef WEIGHT
+#undef F
+#undef REAL
+#define REAL     float
+#define F(name)  PASTE(name, _f32)
+#define WEIGHT   float
+#define R(name)  PASTE(name, _f32)
+#define PLACE(v) ((v) * (int)LANES)
+#include "math/kernels_rows.inc"
+#undef R
+#undef PLACE
+#undef WEIGHT
+#undef F
+#undef REAL
+
 #include "math/kernels_train.inc"
 
 static void exp_all(double *x, size_t n)
@@ -284,13 +326,17 @@ const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .tanh_f64 = tanh_all_f64,
     .step_f64 = step_f64,
     .columns_f64 = columns_f64,
-    .row_f64 = row_f64,
     .lanes_f64 = lanes_f64,
     .tanh_f32 = tanh_all_f32,
     .step_f32 = step_f32,
     .columns_f32 = columns_f32,
-    .row_f32 = row_f32,
     .lanes_f32 = lanes_f32,
+    .rows_f64 = rows_f64,
+    .rows_f32 = rows_f32,
+    .rows_mixed = rows_mixed,
+    .back_f64 = back_f64,
+    .back_mixed = back_mixed,
+    .widen = widen,
     .product = product,
     .outer = outer,
     .sums = sums,

@@ -143,7 +143,7 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     bytes_put_text(&w, model->settings);
     bytes_put_text(&w, model->provenance);
     bytes_put_i64(&w, model->seed);
-    bytes_put_u32(&w, model->single);
+    bytes_put_u32(&w, (uint32_t)model->precision);
     bytes_put_f64(&w, &model->float32_error.mean, 1);
     bytes_put_f64(&w, &model->float32_error.std, 1);
     bytes_put_u32(&w, (uint32_t)model->scores.n_rows);
@@ -186,7 +186,7 @@ static void get_body(struct bytes_reader *r, const struct codec_reading *how, in
     model->provenance = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
     model->seed = bytes_get_i64(r);
     if (format >= 2) {
-        model->single = bytes_get_int(r, 1) == 1;
+        model->precision = (enum precision)bytes_get_int(r, PRECISION_MIXED);
         bytes_get_f64(r, &model->float32_error.mean, 1);
         bytes_get_f64(r, &model->float32_error.std, 1);
     }

@@ -270,6 +270,7 @@ static void tidy_gaussian(struct gauss *g)
     bool has_factor = g->factor != NULL && g->rank > 0;
     if (g->n > 0 && (g->std != NULL || has_factor)) {
         g->rank = has_factor ? g->rank : 0;
+        gauss_find_upper(g);
         return;
     }
     mem_free(g->std);
@@ -361,7 +362,8 @@ enum err_code model_publish(struct model *model, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
-    err_kept(plan_init(&model->plan, &model->net, model->m, model->draws, model->single, err));
+    err_kept(plan_init(&model->plan, &model->net, model->m, model->draws, model->precision, err));
+    model->precision = model->plan.precision;
     mem_kind_use(kind);
     return err->code;
 }

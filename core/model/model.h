@@ -45,7 +45,7 @@ struct model {
     /* n_members 0: the posterior is the draws. Linearised: it is predicted in closed form
      * (core/predict/predict_linear.c), whose distribution differs from that of the draws: normal in
      * the user's units, with a network that is linear in its parameters around each member's
-     * mean. That is computed in double whatever `single` says. */
+     * mean. That is computed in double whatever `precision` says. */
     struct gauss_mixture gaussian;
     struct conformal conformal;
     /* P(run succeeds): a published model of the same inputs with one output, the logit, scaled by
@@ -68,8 +68,8 @@ struct model {
      * might not be numbers; NULL: all in the user's units. Set by model_publish; mem. */
     int *exponents;
 
-    bool single; /* served in float32 arithmetic; set before model_publish */
-    struct model_float32_error float32_error; /* 0 when not single */
+    enum precision precision;                 /* as it is served; set before model_publish */
+    struct model_float32_error float32_error; /* 0 when served in float64 */
     struct plan plan;                         /* packed for serving by model_publish */
     atomic_int refs;
 };

@@ -18,18 +18,26 @@
 
 #define PLAN_TILE_ROWS 96
 
+/*
+ * How a model is served: weights and arithmetic in double; in float; or weights in float and
+ * arithmetic in double, which reads half the bytes. PRECISION_AUTO is double until
+ * core/predict/precision chooses. The numbers are those of stored models.
+ */
+enum precision { PRECISION_FLOAT64, PRECISION_FLOAT32, PRECISION_MIXED, PRECISION_AUTO };
+
 struct plan {
     const struct resnet *net; /* borrowed */
     const struct kernels *kernels;
-    int m;       /* draws */
-    bool single; /* weights and arithmetic in float */
+    int m;                    /* draws */
+    enum precision precision; /* never PRECISION_AUTO */
+    size_t ahead;             /* weights that memory is asked for in advance (kernels.h) */
     void *packs; /* [m x net->pack_size], by resnet_pack but with weights in the kernels' order */
     void *lanes; /* [groups of KERNELS_LANES draws x pack_size x KERNELS_LANES], or NULL */
 };
 
 /* A zeroed plan may be released. Keeps `net`, but not the draws [m x K]. ERR_NOMEM. */
 enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, const double *draws,
-                        bool single, struct err *err) MUST_CHECK;
+                        enum precision precision, struct err *err) MUST_CHECK;
 void plan_release(struct plan *plan);
 
 /* The number of draws that one plan_eval may take for a tile of `rows` rows. */

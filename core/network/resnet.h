@@ -91,6 +91,16 @@ void resnet_input_jacobian(struct resnet_tape *tape, double *jac, double *scratc
 void resnet_row_gradients(struct resnet_tape *tape, const double *dy, double *grad, size_t stride);
 
 /*
+ * The same in columns, the rows side by side: grad [K x s] with the stride s = resnet_tape_stride,
+ * grad[k][i] of row i; 0 behind the last row.
+ */
+void resnet_column_gradients(struct resnet_tape *tape, const double *dy, double *grad);
+
+/* Doubles between the columns of two features after resnet_forward: the rows, rounded up to whole
+ * vectors, and for at most 56 rows to no more than these. */
+size_t resnet_tape_stride(const struct resnet_tape *tape);
+
+/*
  * jac [n x n_out x K]: jac[i][a][k] <- d y_a / d params_k at row i, after resnet_forward of the
  * same rows. scratch: [n x n_out].
  */

@@ -111,6 +111,22 @@ static void prepare_inputs(struct derivation *work)
     }
 }
 
+/* For gradients by the plan, where it has them. */
+static void init_by_plan(struct derivation *work, struct arena *arena, bool *ok)
+{
+    const struct model *model = work->model;
+    size_t group = (size_t)plan_gradient_group(&model->plan);
+    if (group == 0) {
+        return;
+    }
+    work->group = (int)group;
+    work->scratch = predict_scratch(arena, plan_gradient_scratch(&model->plan, (int)group), ok);
+    work->by_y = arena_zalloc_array(arena, group * (size_t)model->net.n_out, sizeof(double));
+    work->by_z = predict_scratch(arena, group * (size_t)model->d, ok);
+    work->values = predict_scratch(arena, group * (size_t)model->o, ok);
+    *ok = *ok && work->by_y != NULL;
+}
+
 static enum err_code work_init(struct derivation *work, struct arena *arena, struct err *err)
 {
     const struct model *model = work->model;
@@ -132,10 +148,13 @@ static enum err_code work_init(struct derivation *work, struct arena *arena, str
         work->f = predict_scratch(arena, cells, &ok);
         work->df = along ? predict_scratch(arena, cells, &ok) : NULL;
     }
-    work->tape = resnet_tape_new(&model->net, 1);
+    if (!along && !predict_is_linear(model)) {
+        init_by_plan(work, arena, &ok);
+    }
+    work->tape = work->group == 0 ? resnet_tape_new(&model->net, 1) : NULL;
     work->tangent = along ? resnet_tangent_new(&model->net, 1) : NULL;
-    if (!ok || work->out == NULL || work->between == NULL || work->tape == NULL ||
-        (along && work->tangent == NULL)) {
+    if (!ok || work->out == NULL || work->between == NULL ||
+        (work->group == 0 && work->tape == NULL) || (along && work->tangent == NULL)) {
         return err_set(err, ERR_NOMEM, "no memory for a derivative");
     }
     work->z = inputs;

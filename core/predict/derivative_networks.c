@@ -49,9 +49,32 @@ static void evaluate(struct derivation *work, int j, double *f)
     scaler_invert(work->out, 1, work->model->o, f);
 }
 
+/* f [n x o] of draws first .. first + n - 1, with work->by_y as scratch, which is cleared. */
+static void evaluate_group(struct derivation *work, int first, int n, double *f)
+{
+    const struct model *model = work->model;
+    size_t o = (size_t)model->o;
+    size_t n_out = (size_t)model->net.n_out;
+    const struct plan_gradient of = {&model->plan, first, n, work->scratch};
+    plan_gradient_forward(&of, work->z, work->by_y);
+    for (size_t j = 0; j < (size_t)n; j++) {
+        memcpy(f + j * o, work->by_y + j * n_out, o * sizeof *f);
+    }
+    memset(work->by_y, 0, (size_t)n * n_out * sizeof *work->by_y);
+    scaler_invert(work->out, (size_t)n, model->o, f);
+}
+
 static void find_values(struct derivation *work)
 {
     size_t o = (size_t)work->model->o;
+    for (int first = 0; work->group > 0 && first < work->m; first += work->group) {
+        int left = work->m - first;
+        evaluate_group(work, first, left < work->group ? left : work->group,
+                       work->f + (size_t)first * o);
+    }
+    if (work->group > 0) {
+        return;
+    }
     for (int j = 0; j < work->m; j++) {
         double *f = work->f + (size_t)j * o;
         evaluate(work, j, f);
@@ -247,6 +270,41 @@ static void add_network(struct derivation *work, int j)
     }
 }
 
+/* Adds what a group of draws gives to the gradient. */
+static void add_group(struct derivation *work, int first, int n)
+{
+    const struct model *model = work->model;
+    size_t o = (size_t)model->o;
+    size_t d = (size_t)model->d;
+    size_t n_out = (size_t)model->net.n_out;
+    double *f = work->values;
+    evaluate_group(work, first, n, f);
+    for (size_t j = 0; j < (size_t)n; j++) {
+        for (size_t a = 0; a < o; a++) {
+            weigh(work, first + (int)j, a);
+            work->by_y[j * n_out + a] = work->c[a] * scaler_slope_back(&work->out[a], f[j * o + a]);
+        }
+    }
+    const struct plan_gradient of = {&model->plan, first, n, work->scratch};
+    plan_gradient_backward(&of, work->by_y, work->by_z);
+    for (size_t j = 0; j < (size_t)n; j++) {
+        for (size_t b = 0; b < d; b++) {
+            work->what->out[b] += work->slope[b] * work->by_z[j * d + b];
+        }
+    }
+    memset(work->by_y, 0, (size_t)n * n_out * sizeof *work->by_y);
+}
+
+/* A gradient by the plan. One of a sample alone needs no other draw. */
+static void add_groups(struct derivation *work)
+{
+    bool alone = work->what->of == DERIVATIVE_OF_SAMPLE;
+    int end = alone ? work->sample + 1 : work->m;
+    for (int first = alone ? work->sample : 0; first < end; first += work->group) {
+        add_group(work, first, end - first < work->group ? end - first : work->group);
+    }
+}
+
 enum err_code derivative_sum_networks(struct derivation *work, struct arena *scratch,
                                       struct err *err)
 {
@@ -262,6 +320,10 @@ enum err_code derivative_sum_networks(struct derivation *work, struct arena *scr
     }
     if (work->what->kind == DERIVATIVE_JACOBIAN) {
         jacobian_along(work);
+        return ERR_OK;
+    }
+    if (work->group > 0) {
+        add_groups(work);
         return ERR_OK;
     }
     for (int j = 0; j < work->m; j++) {

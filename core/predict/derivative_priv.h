@@ -3,6 +3,7 @@
 #ifndef DERIVATIVE_PRIV_H
 #define DERIVATIVE_PRIV_H
 
+#include "network/plan_gradient.h"
 #include "network/resnet_tangent.h"
 #include "predict/derivative.h"
 
@@ -35,8 +36,13 @@ struct derivation {
     double *std, *dstd;                 /* [o] */
     struct derivative_between *between; /* [n_values] */
     int sample;
-    struct resnet_tape *tape;
-    struct resnet_tangent *tangent;
+    int group;       /* draws whose gradients the plan computes together; 0: the tape does it */
+    double *scratch; /* of plan_gradient_scratch; the next two are of a group, too */
+    double *by_y;    /* [group x n_out] weights */
+    double *by_z;    /* [group x d] gradients */
+    double *values;  /* [group x o] */
+    struct resnet_tape *tape;       /* NULL: group is not 0 */
+    struct resnet_tangent *tangent; /* NULL: there is no direction */
 };
 
 /* In the result's unit: a variance is in the square of the output's. */

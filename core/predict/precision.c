@@ -2,6 +2,7 @@
 #include "predict/precision.h"
 
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "base/rng.h"
 #include "predict/predict.h"
 
@@ -69,40 +70,117 @@ static void find_largest_errors(const struct predict_result *single,
     }
 }
 
-static enum err_code measure_float32_error(struct model *model, struct err *err)
+/*
+ * The largest difference of a mean or a standard deviation, as a share of the standard deviation at
+ * the same point; infinity where that is 0 and something differs.
+ */
+static double find_share(const struct predict_result *rounded, const struct predict_result *exact,
+                         size_t count)
+{
+    double share = 0.0;
+    for (size_t c = 0; c < count; c++) {
+        double difference =
+            fmax(fabs(rounded->mean[c] - exact->mean[c]), fabs(rounded->std[c] - exact->std[c]));
+        if (difference > 0.0) {
+            share = fmax(share, exact->std[c] > 0.0 ? difference / exact->std[c] : INFINITY);
+        }
+    }
+    return share;
+}
+
+/* Predicts with the plan in place of the model's own. */
+static enum err_code predict_by(struct model *model, const struct plan *plan,
+                                const struct predict_request *req, struct arena *arena,
+                                struct predict_result *out, struct err *err)
+{
+    struct plan own = model->plan;
+    model->plan = *plan;
+    err_kept(predict_run(model, req, arena, out, err));
+    model->plan = own;
+    return err->code;
+}
+
+/* Compares two plans of the model: its float32_error, and *share by find_share. */
+static enum err_code compare_plans(struct model *model, const struct plan *rounded,
+                                   const struct plan *exact, double *share, struct err *err)
 {
     struct arena arena = ARENA_INIT;
-    struct plan exact_plan = {.packs = NULL};
-    struct plan single_plan = model->plan;
-    struct predict_result single;
-    struct predict_result exact;
+    struct predict_result of_rounded;
+    struct predict_result of_exact;
     double *x = arena_alloc_array(&arena, (size_t)PRECISION_POINTS * (size_t)model->d, sizeof *x);
     if (x == NULL) {
         err_set(err, ERR_NOMEM, "no memory to measure the precision");
         goto done;
     }
     choose_points(model, x);
-    struct predict_request req = {
+    const struct predict_request req = {
         .n = PRECISION_POINTS, .x = x, .want = PREDICT_MEAN | PREDICT_STD, .n_threads = 1};
-    if (predict_run(model, &req, &arena, &single, err) != ERR_OK ||
-        plan_init(&exact_plan, &model->net, model->m, model->draws, false, err) != ERR_OK) {
-        goto done;
+    if (predict_by(model, rounded, &req, &arena, &of_rounded, err) == ERR_OK &&
+        predict_by(model, exact, &req, &arena, &of_exact, err) == ERR_OK) {
+        find_largest_errors(&of_rounded, &of_exact, model->o, &model->float32_error);
+        *share = find_share(&of_rounded, &of_exact, (size_t)PRECISION_POINTS * (size_t)model->o);
     }
-    model->plan = exact_plan;
-    if (predict_run(model, &req, &arena, &exact, err) == ERR_OK) {
-        find_largest_errors(&single, &exact, model->o, &model->float32_error);
-    }
-    model->plan = single_plan;
 done:
-    plan_release(&exact_plan);
     arena_release(&arena);
     return err->code;
 }
 
+static enum err_code measure_float32_error(struct model *model, struct err *err)
+{
+    struct plan exact = {.packs = NULL};
+    double share;
+    if (plan_init(&exact, &model->net, model->m, model->draws, PRECISION_FLOAT64, err) == ERR_OK) {
+        err_kept(compare_plans(model, &model->plan, &exact, &share, err));
+    }
+    plan_release(&exact);
+    return err->code;
+}
+
+/* Is one row bound by the reading of weights, and does its answer depend on the plan at all? */
+static bool may_be_mixed(const struct model *model)
+{
+    size_t bytes = (size_t)model->m * model->net.pack_size * sizeof(double);
+    bool linear = model->gaussian.n_members > 0 && model->gaussian.linearised;
+    return model->plan.lanes == NULL && !linear && model->m > 1 && bytes >= PRECISION_MIXED_BYTES;
+}
+
+/*
+ * The model is served in float64 so far. Anything that goes wrong, such as a lack of memory for
+ * both plans, leaves it so.
+ */
+static void choose_precision(struct model *model)
+{
+    struct err ignored = ERR_INIT;
+    struct plan mixed = {.packs = NULL};
+    const struct plan exact = model->plan;
+    double share = INFINITY;
+    if (!may_be_mixed(model)) {
+        return;
+    }
+    enum mem_kind kind = mem_kind_use(MEM_MODELS);
+    bool measured = plan_init(&mixed, &model->net, model->m, model->draws, PRECISION_MIXED,
+                              &ignored) == ERR_OK &&
+                    compare_plans(model, &mixed, &exact, &share, &ignored) == ERR_OK;
+    mem_kind_use(kind);
+    if (measured && share <= PRECISION_MAX_SHARE) {
+        model->plan = mixed;
+        model->precision = PRECISION_MIXED;
+        mixed = exact;
+    } else {
+        model->float32_error = (struct model_float32_error){.mean = 0.0};
+    }
+    plan_release(&mixed);
+}
+
 enum err_code precision_publish(struct model *model, struct err *err)
 {
-    if (model_publish(model, err) != ERR_OK || !model->single) {
+    bool automatic = model->precision == PRECISION_AUTO;
+    if (model_publish(model, err) != ERR_OK) {
         return err->code;
     }
-    return measure_float32_error(model, err);
+    if (automatic) {
+        choose_precision(model);
+        return ERR_OK;
+    }
+    return model->precision != PRECISION_FLOAT64 ? measure_float32_error(model, err) : ERR_OK;
 }

@@ -17,6 +17,8 @@
 
 /* Below this many multiplications a second thread costs more than it brings. */
 #define PARALLEL_WORK 2e7
+/* A last tile of fewer rows is not divided between two threads. */
+#define SPLIT_ROWS 16
 
 bool predict_fits(size_t a, size_t b, size_t c, size_t d)
 {
@@ -151,15 +153,42 @@ static enum err_code choose_samples(struct predict_call *call, struct arena *are
     return ERR_OK;
 }
 
+int predict_n_tiles(const struct model *model, int n)
+{
+    int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    int tiles = n / tile + (n % tile > 0);
+    int last = n - (tiles - 1) * tile;
+    bool odd = !predict_is_linear(model) && tiles > 1 && tiles % 2 == 1;
+    return odd && last >= SPLIT_ROWS ? tiles + 1 : tiles;
+}
+
+struct predict_span predict_tile_span(const struct predict_call *call, int tile)
+{
+    size_t n = (size_t)call->req->n;
+    size_t size = predict_is_linear(call->model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    size_t first = (size_t)tile * size;
+    size_t before = call->n_tiles > 1 ? ((size_t)call->n_tiles - 2) * size : 0;
+    if (predict_is_linear(call->model) || call->n_tiles % 2 == 1 || first < before) {
+        return (struct predict_span){first, n - first < size ? n - first : size};
+    }
+    /* The last two; the first of them is a whole number of vectors, if that leaves rows. */
+    bool single = call->model->plan.precision == PRECISION_FLOAT32;
+    size_t pad = single ? KERNELS_PAD_F32 : KERNELS_PAD_F64;
+    size_t left = n - before;
+    size_t half = (left / 2 + pad - 1) / pad * pad;
+    half = half < left ? half : left / 2;
+    return first == before ? (struct predict_span){before, half}
+                           : (struct predict_span){before + half, left - half};
+}
+
 enum err_code predict_begin(struct predict_call *call, const struct model *model,
                             const struct predict_request *req, struct arena *arena,
                             struct predict_result *out, struct err *err)
 {
     *call = (struct predict_call){.model = model, .req = req, .out = out};
     *out = (struct predict_result){.mean = NULL};
-    int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
     unsigned needed = predict_needed(req);
-    call->n_tiles = (req->n + tile - 1) / tile;
+    call->n_tiles = predict_n_tiles(model, req->n);
     if (req->derivative != NULL) {
         return predict_check(model, req, err);
     }
@@ -319,10 +348,8 @@ enum err_code predict_tile(const struct predict_call *call, int tile, struct are
     if (code != ERR_OK || !(call->req->want & PREDICT_FEASIBLE)) {
         return code;
     }
-    size_t size = linear ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
-    size_t first = (size_t)tile * size;
-    size_t left = (size_t)call->req->n - first;
-    return feasible_tile(call, first, left < size ? left : size, scratch, err);
+    struct predict_span span = predict_tile_span(call, tile);
+    return feasible_tile(call, span.first, span.rows, scratch, err);
 }
 
 /* ---- a whole prediction ---- */

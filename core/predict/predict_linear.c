@@ -26,8 +26,9 @@
  * output has dV/dx = 2 d(J u)/dx. J u is the derivative of f along u, and one pass of forward over
  * reverse mode gives its gradient by x (core/network/resnet_tangent).
  *
- * Products of a single row have fixed shapes, and the tape pads its rows, so the bits of a row do
- * not depend on the rows beside it.
+ * The rows of a tile lie side by side along the vectors (core/network/resnet_columns.c), and W' =
+ * F' J' is made by kernels whose bits of a row do not depend on the rows beside it. Of a Cholesky
+ * factor, an upper triangle, half of the products are left out.
  *
  * [1] D. MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4,
  *     1992.
@@ -80,7 +81,8 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
         }
     }
     size_t by_input = req->want & PREDICT_JACOBIAN ? (size_t)model->d : 1;
-    bool small = predict_fits(PREDICT_LINEAR_TILE, o, max.n + max.width, 1) &&
+    size_t whole = req->want & PREDICT_COVARIANCE_OUTPUTS ? o : 1;
+    bool small = predict_fits(PREDICT_LINEAR_TILE, whole, max.width, 1) &&
                  predict_fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1, 1) &&
                  predict_fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input, 1);
     if ((req->want & PREDICT_COVARIANCE_ROWS) &&
@@ -101,7 +103,8 @@ double predict_linear_work(const struct model *model, unsigned want)
     double passes = want & PREDICT_JACOBIAN ? 11.0 : 3.0;
     for (int i = 0; i < model->gaussian.n_members; i++) {
         const struct gauss *g = &model->gaussian.members[i];
-        double products = (double)g->n * (want & PREDICT_JACOBIAN ? 2.0 : 1.0) * (g->rank + 1.0);
+        double shares = (g->upper ? 0.5 : 1.0) + (want & PREDICT_JACOBIAN ? 1.0 : 0.0);
+        double products = (double)g->n * shares * (g->rank + 1.0);
         /* A forward pass; for each output a backward pass, and the product with F. */
         work += (1.0 + passes * model->o) * (double)model->net.pack_size + model->o * products;
     }
@@ -126,6 +129,12 @@ enum err_code predict_linear_begin(struct predict_call *call, struct arena *aren
 
 /* ---- one tile ---- */
 
+/* The outputs whose W is held at a time. */
+static size_t white_outputs(const struct predict_call *call)
+{
+    return call->req->want & PREDICT_COVARIANCE_OUTPUTS ? (size_t)call->model->o : 1;
+}
+
 static enum err_code tile_init(struct linear_tile *tile, const struct predict_call *call,
                                struct arena *arena, struct err *err)
 {
@@ -142,10 +151,12 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     tile->var = predict_scratch(arena, cells, &ok);
     tile->y = predict_scratch(arena, tile->rows * n_out, &ok);
     tile->dy = predict_scratch(arena, tile->rows * n_out, &ok);
-    tile->grad = predict_scratch(arena, tile->rows * k, &ok);
-    tile->jac = predict_scratch(arena, tile->rows * o * max.n, &ok);
-    tile->jf = predict_scratch(arena, o * max.width, &ok);
-    tile->white = predict_scratch(arena, o * max.width, &ok);
+    tile->grad = predict_scratch(arena, PREDICT_LINEAR_TILE * k, &ok);
+    tile->white = predict_scratch(arena, PREDICT_LINEAR_TILE * white_outputs(call) * max.width, &ok);
+    tile->sums = predict_scratch(arena, PREDICT_LINEAR_TILE, &ok);
+    if (call->sample_of != NULL) {
+        tile->gap = predict_scratch(arena, max.n, &ok);
+    }
     if (predict_observation_needs_noise(call)) {
         tile->noise = predict_scratch(arena, cells, &ok);
         tile->total = predict_scratch(arena, (size_t)model->gaussian.n_members, &ok);
@@ -154,6 +165,8 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     ok = ok && tile->tape != NULL;
     if (call->req->want & PREDICT_JACOBIAN) {
         tile->df = predict_scratch(arena, cells * d, &ok);
+        tile->jac = predict_scratch(arena, max.n, &ok);
+        tile->jf = predict_scratch(arena, max.width, &ok);
         tile->v = predict_scratch(arena, k, &ok);
         tile->input_jac = predict_scratch(arena, n_out * d, &ok);
         tile->change = predict_scratch(arena, d, &ok);
@@ -315,7 +328,8 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
     size_t first = (size_t)index * PREDICT_LINEAR_TILE;
     size_t left = (size_t)call->req->n - first;
     struct linear_tile tile = {.first = first,
-                               .rows = left < PREDICT_LINEAR_TILE ? left : PREDICT_LINEAR_TILE};
+                               .rows = left < PREDICT_LINEAR_TILE ? left : PREDICT_LINEAR_TILE,
+                               .kernels = kernels_get()};
     struct predict_folds folds;
     if (!predict_folds_init(&folds, call, tile.rows, scratch)) {
         return err_set(err, ERR_NOMEM, "no memory for a prediction");

@@ -3,11 +3,12 @@
 #include "predict/predict_linear_priv.h"
 
 #include "fit/objective.h"
-#include "math/gemm.h"
 #include "predict/predict_observation.h"
 
 #include <math.h>
 #include <string.h>
+
+#define COLUMNS 8 /* of the factor, which are multiplied together: a cache line of its rows */
 
 /* tile->f at the member's mean; a predicted noise is added to call->noise. */
 static void eval_rows(const struct predict_call *call, struct linear_tile *tile, int member)
@@ -31,122 +32,158 @@ static void eval_rows(const struct predict_call *call, struct linear_tile *tile,
         memcpy(f + row * o, y, o * sizeof *f);
     }
     scaler_invert(call->scalers, tile->rows, model->o, f);
+    tile->stride = resnet_tape_stride(tile->tape);
 }
 
-/* tile->jac, by a backward pass for each output. */
-static void eval_jacobian(const struct predict_call *call, struct linear_tile *tile, int member)
+/* tile->grad <- the derivatives of output a, in the user's units, by a backward pass. */
+static void eval_gradients(const struct predict_call *call, struct linear_tile *tile, int member,
+                           size_t a)
 {
-    const struct model *model = call->model;
-    const struct gauss *g = &model->gaussian.members[member];
-    size_t n = (size_t)g->n;
-    size_t o = (size_t)model->o;
-    size_t n_out = (size_t)model->net.n_out;
-    size_t k = (size_t)model->net.n_params;
+    size_t o = (size_t)call->model->o;
+    size_t n_out = (size_t)call->model->net.n_out;
     const double *f = tile->f + (size_t)member * tile->rows * o;
-    for (size_t a = 0; a < o; a++) {
-        memset(tile->dy, 0, tile->rows * n_out * sizeof *tile->dy);
-        for (size_t row = 0; row < tile->rows; row++) {
-            tile->dy[row * n_out + a] = 1.0;
-        }
-        resnet_row_gradients(tile->tape, tile->dy, tile->grad, k);
-        for (size_t row = 0; row < tile->rows; row++) {
-            double by = scaler_slope_back(&call->scalers[a], f[row * o + a]);
-            double *to = tile->jac + (row * o + a) * n;
-            const double *from = tile->grad + row * k + g->first;
-            for (size_t q = 0; q < n; q++) {
-                to[q] = by * from[q];
-            }
-        }
+    memset(tile->dy, 0, tile->rows * n_out * sizeof *tile->dy);
+    for (size_t row = 0; row < tile->rows; row++) {
+        tile->dy[row * n_out + a] = scaler_slope_back(&call->scalers[a], f[row * o + a]);
     }
+    resnet_column_gradients(tile->tape, tile->dy, tile->grad);
 }
 
-/* Sets tile->white, which is W of a row, and tile->jf. jac: [o x n] */
-static void row_whiten(const struct gauss *g, size_t o, const double *jac, struct linear_tile *tile)
+/* J of the member: its part of tile->grad, [n x stride]. */
+static const double *uncertain_part(const struct gauss *g, const struct linear_tile *tile)
+{
+    return tile->grad + (size_t)g->first * tile->stride;
+}
+
+/* white [width x stride] <- W' of the tile's rows, for the output whose derivatives grad holds. */
+static void whiten(const struct gauss *g, const struct linear_tile *tile, double *white)
 {
     size_t n = (size_t)g->n;
-    size_t rank = (size_t)g->rank;
-    size_t width = predict_linear_width(g);
-    if (rank > 0) {
-        gemm_nn((int)o, g->rank, g->n, jac, g->factor, 0.0, tile->jf);
+    size_t stride = tile->stride;
+    const double *jac = uncertain_part(g, tile);
+    for (size_t k = 0; g->std != NULL && k < n; k++) {
+        for (size_t i = 0; i < stride; i++) {
+            white[k * stride + i] = g->std[k] * jac[k * stride + i];
+        }
     }
-    for (size_t a = 0; a < o; a++) {
-        double *w = tile->white + a * width;
-        for (size_t k = 0; g->std != NULL && k < n; k++) {
-            w[k] = jac[a * n + k] * g->std[k];
-        }
-        if (rank > 0) {
-            memcpy(w + width - rank, tile->jf + a * rank, rank * sizeof *w);
-        }
+    white += g->std != NULL ? n * stride : 0;
+    for (int c = 0; c < g->rank; c += COLUMNS) {
+        int columns = g->rank - c < COLUMNS ? g->rank - c : COLUMNS;
+        const struct kernels_product p = {.n_out = columns,
+                                          .n_in =
+                                              g->upper && c + columns < g->n ? c + columns : g->n,
+                                          .ld = stride,
+                                          .w = g->factor + c,
+                                          .by_out = 1,
+                                          .by_in = (size_t)g->rank,
+                                          .z = jac,
+                                          .out = white + (size_t)c * stride};
+        tile->kernels->product(&p);
     }
 }
 
-static double dot(const double *a, const double *b, size_t n)
+/* tile->sums [stride] <- the sum over the columns of W of products of two outputs' W. */
+static void sum_products(const struct linear_tile *tile, size_t width, const double *a,
+                         const double *b)
 {
-    double sum = 0.0;
-    for (size_t k = 0; k < n; k++) {
-        sum += a[k] * b[k];
+    size_t stride = tile->stride;
+    double *sums = tile->sums;
+    memset(sums, 0, stride * sizeof *sums);
+    for (size_t k = 0; k < width; k++, a += stride, b += stride) {
+        for (size_t i = 0; i < stride; i++) {
+            sums[i] += a[i] * b[i];
+        }
     }
-    return sum;
 }
 
-/* Adds W W' to out->covariance of a row. */
+/* Adds W W' to out->covariance of the tile's rows; white: [o][width x stride]. */
 static void add_covariance(const struct predict_call *call, const struct linear_tile *tile,
-                           int member, size_t row)
+                           int member)
 {
     size_t o = (size_t)call->model->o;
     size_t width = predict_linear_width(&call->model->gaussian.members[member]);
-    double *cov = call->out->covariance + (tile->first + row) * o * o;
-    for (size_t a = 0; a < o; a++) {
-        for (size_t b = 0; b < o; b++) {
-            double part = dot(tile->white + a * width, tile->white + b * width, width);
-            cov[a * o + b] = member == 0 ? part : cov[a * o + b] + part;
+    double *cov = call->out->covariance + tile->first * o * o;
+    for (size_t c = 0; c < o * o; c++) {
+        sum_products(tile, width, tile->white + c / o * width * tile->stride,
+                     tile->white + c % o * width * tile->stride);
+        for (size_t row = 0; row < tile->rows; row++) {
+            double *to = cov + row * o * o + c;
+            *to = member == 0 ? tile->sums[row] : *to + tile->sums[row];
         }
     }
 }
 
-/* call->values [M x o x n x (width + 1)] of a row: W, zeros up to the width, and the mean. */
-static void keep_row(const struct predict_call *call, const struct linear_tile *tile, int member,
-                     size_t row)
+/* call->values [M x o x n x (width + 1)] of output a at the tile's rows: W, zeros up to the width,
+ * and the mean. */
+static void keep_rows(const struct predict_call *call, const struct linear_tile *tile, int member,
+                      size_t a, const double *white)
 {
     size_t o = (size_t)call->model->o;
     size_t n = (size_t)call->req->n;
     size_t width = predict_linear_width(&call->model->gaussian.members[member]);
     size_t room = predict_linear_extent(&call->model->gaussian).width + 1;
-    for (size_t a = 0; a < o; a++) {
+    for (size_t row = 0; row < tile->rows; row++) {
         double *to = call->values + (((size_t)member * o + a) * n + tile->first + row) * room;
         memset(to, 0, room * sizeof *to);
-        memcpy(to, tile->white + a * width, width * sizeof *to);
+        for (size_t k = 0; k < width; k++) {
+            to[k] = white[k * tile->stride + row];
+        }
         to[room - 1] = tile->f[((size_t)member * tile->rows + row) * o + a];
     }
 }
 
-/* Samples at a row from those draws of the member that were chosen. */
-static void row_samples(const struct predict_call *call, const struct linear_tile *tile, int member,
-                        size_t row, const double *jac)
+/* Where draw j's sample at a row of the tile is. */
+static double *sample_at(const struct predict_call *call, const struct linear_tile *tile, int j,
+                         size_t row)
+{
+    size_t at = (size_t)call->sample_of[j] * (size_t)call->req->n + tile->first + row;
+    return call->out->samples + at * (size_t)call->model->o;
+}
+
+/* Samples of output a from those draws of the member that were chosen. */
+static void make_samples(const struct predict_call *call, const struct linear_tile *tile,
+                         int member, size_t a)
 {
     const struct model *model = call->model;
     const struct gauss *g = &model->gaussian.members[member];
     size_t o = (size_t)model->o;
     int first = member * model->gaussian.n_draws;
-    const double *f = tile->f + ((size_t)member * tile->rows + row) * o;
+    const struct kernels_product p = {.n_out = 1,
+                                      .n_in = g->n,
+                                      .ld = tile->stride,
+                                      .w = tile->gap,
+                                      .by_out = 0,
+                                      .by_in = 1,
+                                      .z = uncertain_part(g, tile),
+                                      .out = tile->sums};
     for (int j = first; j < first + model->gaussian.n_draws; j++) {
         if (call->sample_of[j] < 0) {
             continue;
         }
         const double *theta = model->draws + (size_t)j * (size_t)model->net.n_params + g->first;
-        double *to = call->out->samples +
-                     ((size_t)call->sample_of[j] * (size_t)call->req->n + tile->first + row) * o;
-        for (size_t a = 0; a < o; a++) {
-            double sum = 0.0;
-            for (size_t k = 0; k < (size_t)g->n; k++) {
-                sum += jac[a * (size_t)g->n + k] * (theta[k] - g->mean[(size_t)g->first + k]);
-            }
-            to[a] = f[a] + sum;
+        for (size_t k = 0; k < (size_t)g->n; k++) {
+            tile->gap[k] = theta[k] - g->mean[(size_t)g->first + k];
         }
-        if (call->req->of_observations) {
+        tile->kernels->product(&p);
+        for (size_t row = 0; row < tile->rows; row++) {
+            sample_at(call, tile, j, row)[a] =
+                tile->f[((size_t)member * tile->rows + row) * o + a] + tile->sums[row];
+        }
+    }
+}
+
+/* Adds noise to the member's samples, when they are to be of observations. */
+static void add_noise(const struct predict_call *call, const struct linear_tile *tile, int member)
+{
+    const struct model *model = call->model;
+    size_t o = (size_t)model->o;
+    int first = member * model->gaussian.n_draws;
+    for (int j = first; call->req->of_observations && j < first + model->gaussian.n_draws; j++) {
+        for (size_t row = 0; call->sample_of[j] >= 0 && row < tile->rows; row++) {
             const double *noise =
                 tile->noise != NULL ? tile->noise + ((size_t)member * tile->rows + row) * o : NULL;
-            predict_observation_add_noise(call, call->sample_of[j], tile->first + row, noise, to);
+            predict_observation_add_noise(call, call->sample_of[j], tile->first + row, noise,
+                                          sample_at(call, tile, j, row));
         }
     }
 }
@@ -168,13 +205,13 @@ static void covariance_times(const struct gauss *g, size_t n_params, const doubl
 }
 
 /*
- * Sets df, the derivatives of f by the inputs, and adds those of V = J S J' to part two of the
- * Jacobian. In the user's units f = s(y), J = s'(y) dy/dtheta, so with v = S J'
+ * Sets df of an output, the derivatives of f by the inputs, and adds those of V = J S J' to part two
+ * of the Jacobian; jac [n], jf [rank]: J and J F. In the user's units f = s(y), J = s'(y) dy/dtheta, so with v = S J'
  *
  *   dV/dx = 2 (s'(y) d(dy/dtheta v)/dx + s''(y) (dy/dtheta v) dy/dx)
  */
 static void row_jacobian(const struct predict_call *call, struct linear_tile *tile, int member,
-                         size_t row, const double *jac)
+                         size_t row, size_t a)
 {
     const struct model *model = call->model;
     const struct gauss *g = &model->gaussian.members[member];
@@ -184,85 +221,104 @@ static void row_jacobian(const struct predict_call *call, struct linear_tile *ti
     const double *x = call->req->x + (tile->first + row) * d;
     const double *f = tile->f + ((size_t)member * tile->rows + row) * o;
     double *df = tile->df + ((size_t)member * tile->rows + row) * o * d;
-    double *jacobian_std = predict_jacobian_std(call);
+    double *dv = predict_jacobian_std(call) + ((tile->first + row) * o + a) * d;
     double *along = tile->scratch; /* [n_out] */
+    const struct scaler *s = &call->scalers[a];
+    double slope = scaler_slope_back(s, f[a]);
+    double curve = s->kind == SCALER_LOG ? slope * s->scale : 0.0;
     resnet_forward(tile->one, 1, tile->z + row * d, tile->y);
     resnet_input_jacobian(tile->one, tile->input_jac, tile->scratch);
-    for (size_t a = 0; a < o; a++) {
-        const struct scaler *s = &call->scalers[a];
-        double slope = scaler_slope_back(s, f[a]);
-        double curve = s->kind == SCALER_LOG ? slope * s->scale : 0.0;
-        double *dv = jacobian_std + ((tile->first + row) * o + a) * d;
-        covariance_times(g, (size_t)model->net.n_params, jac + a * (size_t)g->n,
-                         tile->jf + a * (size_t)g->rank, tile->v);
-        memset(tile->dy, 0, n_out * sizeof *tile->dy);
-        tile->dy[a] = 1.0;
-        resnet_tangent_adjoint(tile->one, tile->dy);
-        resnet_tangent_forward(tile->tangent, tile->one, tile->v, NULL, along);
-        tile->dy[a] = 0.0;
-        resnet_tangent_backward(tile->tangent, tile->dy, NULL, tile->change);
-        for (size_t b = 0; b < d; b++) {
-            double in = scaler_slope(&model->in[b], x[b]);
-            double dy = tile->input_jac[a * d + b];
-            double part = 2.0 * in * (slope * tile->change[b] + curve * along[a] * dy);
-            df[a * d + b] = slope * in * dy;
-            dv[b] = member == 0 ? part : dv[b] + part;
-        }
+    covariance_times(g, (size_t)model->net.n_params, tile->jac, tile->jf, tile->v);
+    memset(tile->dy, 0, n_out * sizeof *tile->dy);
+    tile->dy[a] = 1.0;
+    resnet_tangent_adjoint(tile->one, tile->dy);
+    resnet_tangent_forward(tile->tangent, tile->one, tile->v, NULL, along);
+    tile->dy[a] = 0.0;
+    resnet_tangent_backward(tile->tangent, tile->dy, NULL, tile->change);
+    for (size_t b = 0; b < d; b++) {
+        double in = scaler_slope(&model->in[b], x[b]);
+        double dy = tile->input_jac[a * d + b];
+        double part = 2.0 * in * (slope * tile->change[b] + curve * along[a] * dy);
+        df[a * d + b] = slope * in * dy;
+        dv[b] = member == 0 ? part : dv[b] + part;
     }
 }
 
-/* Makes the samples and nothing else. */
-static void member_samples(const struct predict_call *call, struct linear_tile *tile, int member)
+/* row_jacobian of output a at every row of the tile. */
+static void jacobians(const struct predict_call *call, struct linear_tile *tile, int member,
+                      size_t a, const double *white)
 {
-    const struct gauss_mixture *mixture = &call->model->gaussian;
-    size_t jacobian_size = (size_t)call->model->o * (size_t)mixture->members[member].n;
-    int n_chosen = 0;
-    for (int j = member * mixture->n_draws; j < (member + 1) * mixture->n_draws; j++) {
-        n_chosen += call->sample_of[j] >= 0;
-    }
-    if (n_chosen > 0) {
-        eval_rows(call, tile, member);
-        eval_jacobian(call, tile, member);
-        for (size_t row = 0; row < tile->rows; row++) {
-            row_samples(call, tile, member, row, tile->jac + row * jacobian_size);
+    const struct gauss *g = &call->model->gaussian.members[member];
+    const double *jac = uncertain_part(g, tile);
+    const double *jf = white + (predict_linear_width(g) - (size_t)g->rank) * tile->stride;
+    for (size_t row = 0; row < tile->rows; row++) {
+        for (size_t k = 0; k < (size_t)g->n; k++) {
+            tile->jac[k] = jac[k * tile->stride + row];
         }
+        for (size_t c = 0; c < (size_t)g->rank; c++) {
+            tile->jf[c] = jf[c * tile->stride + row];
+        }
+        row_jacobian(call, tile, member, row, a);
+    }
+}
+
+static bool has_samples(const struct predict_call *call, int member)
+{
+    int n_draws = call->model->gaussian.n_draws;
+    for (int j = member * n_draws; call->sample_of != NULL && j < (member + 1) * n_draws; j++) {
+        if (call->sample_of[j] >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All that follows from the derivatives of output a. */
+static void member_output(const struct predict_call *call, struct linear_tile *tile, int member,
+                          size_t a)
+{
+    const struct gauss *g = &call->model->gaussian.members[member];
+    size_t o = (size_t)call->model->o;
+    size_t width = predict_linear_width(g);
+    bool keep = call->req->want & PREDICT_COVARIANCE_OUTPUTS;
+    double *white = tile->white + (keep ? a * width * tile->stride : 0);
+    whiten(g, tile, white);
+    sum_products(tile, width, white, white);
+    for (size_t row = 0; row < tile->rows; row++) {
+        tile->var[((size_t)member * tile->rows + row) * o + a] = tile->sums[row];
+    }
+    if (call->values != NULL) {
+        keep_rows(call, tile, member, a, white);
+    }
+    if (tile->one != NULL) {
+        jacobians(call, tile, member, a, white);
     }
 }
 
 void predict_linear_member(const struct predict_call *call, struct linear_tile *tile, int member)
 {
     const struct model *model = call->model;
-    const struct gauss *g = &model->gaussian.members[member];
-    size_t o = (size_t)model->o;
-    size_t width = predict_linear_width(g);
-    if (call->req->samples_alone) {
-        member_samples(call, tile, member);
+    bool samples = has_samples(call, member);
+    if (call->req->samples_alone && !samples) {
         return;
     }
     eval_rows(call, tile, member);
-    eval_jacobian(call, tile, member);
     if (tile->one != NULL) {
-        resnet_set_params(tile->one, g->mean);
+        resnet_set_params(tile->one, model->gaussian.members[member].mean);
     }
-    for (size_t row = 0; row < tile->rows; row++) {
-        const double *jac = tile->jac + row * o * (size_t)g->n;
-        double *var = tile->var + ((size_t)member * tile->rows + row) * o;
-        row_whiten(g, o, jac, tile);
-        for (size_t a = 0; a < o; a++) {
-            const double *w = tile->white + a * width;
-            var[a] = dot(w, w, width);
+    for (size_t a = 0; a < (size_t)model->o; a++) {
+        eval_gradients(call, tile, member, a);
+        if (samples) {
+            make_samples(call, tile, member, a);
         }
-        if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
-            add_covariance(call, tile, member, row);
+        if (!call->req->samples_alone) {
+            member_output(call, tile, member, a);
         }
-        if (call->values != NULL) {
-            keep_row(call, tile, member, row);
-        }
-        if (call->sample_of != NULL) {
-            row_samples(call, tile, member, row, jac);
-        }
-        if (tile->one != NULL) {
-            row_jacobian(call, tile, member, row, jac);
-        }
+    }
+    if (samples) {
+        add_noise(call, tile, member);
+    }
+    if (!call->req->samples_alone && (call->req->want & PREDICT_COVARIANCE_OUTPUTS)) {
+        add_covariance(call, tile, member);
     }
 }

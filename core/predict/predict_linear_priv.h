@@ -3,6 +3,7 @@
 #ifndef PREDICT_LINEAR_PRIV_H
 #define PREDICT_LINEAR_PRIV_H
 
+#include "math/kernels.h"
 #include "network/resnet_tangent.h"
 #include "predict/predict_priv.h"
 
@@ -10,21 +11,26 @@
 struct linear_tile {
     size_t first; /* row */
     size_t rows;
+    size_t stride; /* of columns: rows, rounded up to whole vectors */
+    const struct kernels *kernels;
     double *z;     /* [rows x d] scaled inputs */
     double *f;     /* [M x rows x o] the members' means, user's units */
     double *var;   /* [M x rows x o] the members' variances */
     double *y;     /* [rows x n_out] */
     double *dy;    /* [rows x n_out] */
-    double *grad;  /* [rows x K] */
-    double *jac;   /* [rows x o x n] J, by the uncertain parameters, user's units */
-    double *jf;    /* [o x rank] J F at one row */
+    double *grad;  /* [K x stride] of an output, user's units; J is the part of the uncertain */
+    double *white; /* [width x stride] W' of an output; of all, [o][width x stride], for a covariance
+                      between outputs */
+    double *sums;  /* [stride] */
+    double *gap;   /* [n] from the mean to a draw; NULL: no samples */
     double *noise; /* [M x rows x o] predicted variances at the members' means; NULL: not needed */
     double *total; /* [M] */
-    double *white; /* [o x width] W at one row */
     struct resnet_tape *tape;
 
     /* For a Jacobian; all but df at one row. */
     double *df;        /* [M x rows x o x d] derivatives of the members' means */
+    double *jac;       /* [n] J of an output */
+    double *jf;        /* [rank] J F of an output */
     double *v;         /* [K] S J' of an output */
     double *input_jac; /* [n_out x d] of the network */
     double *change;    /* [d] */

@@ -19,6 +19,20 @@ static inline double *predict_jacobian_std(const struct predict_call *call)
            (size_t)call->req->n * (size_t)call->model->o * (size_t)call->model->d;
 }
 
+/* Rows of a tile. */
+struct predict_span {
+    size_t first;
+    size_t rows;
+};
+
+/*
+ * How n rows are divided. From draws, tiles have PLAN_TILE_ROWS rows, but for the last two of an
+ * even number: these are of one size. The last rows are divided so that the number is even, so two
+ * threads have equal shares. In closed form tiles have PREDICT_LINEAR_TILE rows.
+ */
+int predict_n_tiles(const struct model *model, int n);
+struct predict_span predict_tile_span(const struct predict_call *call, int tile);
+
 /* Scratch of a tile; *ok becomes false when memory is short. */
 static inline double *predict_scratch(struct arena *arena, size_t count, bool *ok)
 {
@@ -68,10 +82,11 @@ enum err_code predict_draws_tile(const struct predict_call *call, int tile, stru
 /* ---- in closed form ---- */
 
 /*
+ * Rows of a tile: three vectors of the widest unit, the columns of a register block of its kernels.
  * A row costs as much as thousands of rows of one draw, so tiles are small: other calls have their
  * turn in between, and a request of a hundred rows has work for several threads.
  */
-#define PREDICT_LINEAR_TILE 8
+#define PREDICT_LINEAR_TILE 24
 
 /* Refuses what only this way of predicting cannot answer: ERR_INVALID, ERR_LIMIT. */
 enum err_code predict_linear_check(const struct model *model, const struct predict_request *req,

@@ -376,9 +376,9 @@ enum err_code predict_draws_tile(const struct predict_call *call, int index, str
                                  struct err *err)
 {
     const struct model *model = call->model;
-    size_t first = (size_t)index * PLAN_TILE_ROWS;
-    size_t left = (size_t)call->req->n - first;
-    struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};
+    struct predict_span span = predict_tile_span(call, index);
+    size_t first = span.first;
+    struct tile tile = {.first = first, .rows = span.rows};
     const struct scaler_rows inputs = {.n = tile.rows,
                                        .k = model->d,
                                        .v = call->req->x + first * (size_t)model->d,

@@ -8,6 +8,7 @@
 
 #define FIRST_UPDATE 5      /* iterations before alpha and beta change */
 #define MAX_SETTLING 10     /* iterations of theta alone at the end */
+#define PEAK         0.01   /* of the log evidence, by which a peak is higher than where it ended */
 #define MIN_GAMMA    1e-3   /* of a group: by rounding it may be below 0 */
 #define MIN_FREE     0.02   /* share of the rows that n_j - gamma_j counts at least */
 #define TINY         1e-300 /* sums of squares above 0 */
@@ -18,8 +19,9 @@ enum err_code evidence_fit_init(struct evidence_fit *fit,
     size_t k = (size_t)problem->groups->n_params;
     size_t g = (size_t)problem->groups->n;
     size_t o = (size_t)problem->levenberg.net->n_out;
-    *fit = (struct evidence_fit){.problem = problem, .settled = -1, .best = -INFINITY};
-    fit->memory = mem_zalloc_array(3 * g + 2 * k + o, sizeof *fit->memory);
+    *fit = (struct evidence_fit){
+        .problem = problem, .settled = -1, .best = -INFINITY, .peak = -INFINITY};
+    fit->memory = mem_zalloc_array(4 * g + 3 * k + 2 * o, sizeof *fit->memory);
     if (fit->memory == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a fit of %zu parameters", k);
     }
@@ -29,6 +31,7 @@ enum err_code evidence_fit_init(struct evidence_fit *fit,
     fit->determined = fit->norms + g;
     fit->squares = fit->determined + k;
     fit->by_output = fit->squares + k;
+    fit->at_peak = fit->by_output + o;
     return levenberg_init(&fit->lm, &problem->levenberg, err);
 }
 
@@ -118,10 +121,47 @@ static void update(struct evidence_fit *fit)
     }
 }
 
+static void copy_numbers(double *to, const double *from, int n)
+{
+    memcpy(to, from, (size_t)n * sizeof *to);
+}
+
+/* Keeps the state when its evidence is the highest so far. */
+static void keep_peak(struct evidence_fit *fit)
+{
+    int k = fit->problem->groups->n_params;
+    int g = fit->problem->groups->n;
+    if (!(fit->log_evidence > fit->peak)) {
+        return;
+    }
+    fit->peak = fit->log_evidence;
+    copy_numbers(fit->at_peak, fit->lm.params, k);
+    copy_numbers(fit->at_peak + k, fit->alpha, g);
+    copy_numbers(fit->at_peak + k + g, fit->lm.sigmas, fit->problem->levenberg.net->n_out);
+}
+
+/* Goes back to the highest evidence, to settle there. */
+static void settle(struct evidence_fit *fit)
+{
+    int k = fit->problem->groups->n_params;
+    int g = fit->problem->groups->n;
+    fit->settled = 0;
+    if (!(fit->peak > fit->log_evidence + PEAK)) {
+        return; /* the last update is as good, or there was none */
+    }
+    copy_numbers(fit->lm.params, fit->at_peak, k);
+    copy_numbers(fit->alpha, fit->at_peak + k, g);
+    copy_numbers(fit->lm.sigmas, fit->at_peak + k + g, fit->problem->levenberg.net->n_out);
+}
+
 /* Has the evidence stopped rising? */
 static bool is_stale(struct evidence_fit *fit)
 {
-    if (fit->log_evidence > fit->best + EVIDENCE_GAIN) {
+    double values = 0.0;
+    for (int j = 0; j < fit->problem->levenberg.net->n_out; j++) {
+        values += fit->problem->counts[j];
+    }
+    if (fit->log_evidence > fit->best + EVIDENCE_GAIN * values) {
         fit->best = fit->log_evidence;
         fit->stale = 0;
     } else {
@@ -141,8 +181,13 @@ enum err_code evidence_fit_iterate(struct evidence_fit *fit, struct err *err)
     const struct evidence_fit_problem *p = fit->problem;
     bool updates = fit->settled < 0 && fit->iteration >= FIRST_UPDATE;
     bool moved;
-    if (linearise(fit, err) != ERR_OK || (updates && find_evidence(fit, err) != ERR_OK) ||
-        levenberg_step(&fit->lm, &moved, err) != ERR_OK) {
+    if (linearise(fit, err) != ERR_OK || (updates && find_evidence(fit, err) != ERR_OK)) {
+        return err->code;
+    }
+    if (updates) {
+        keep_peak(fit);
+    }
+    if (levenberg_step(&fit->lm, &moved, err) != ERR_OK) {
         return err->code;
     }
     fit->iteration++;
@@ -155,7 +200,7 @@ enum err_code evidence_fit_iterate(struct evidence_fit *fit, struct err *err)
         update(fit);
     }
     if ((updates && is_stale(fit)) || fit->iteration >= p->max_iterations) {
-        fit->settled = 0;
+        settle(fit);
     }
     return ERR_OK;
 }
@@ -173,32 +218,37 @@ enum err_code evidence_fit_finish(struct evidence_fit *fit, struct err *err)
 void evidence_fit_save(const struct evidence_fit *fit, struct bytes_writer *w)
 {
     const struct evidence_fit_problem *p = fit->problem;
-    const double numbers[] = {fit->lm.damping, fit->best, fit->log_evidence};
+    size_t peak = (size_t)(p->groups->n_params + p->groups->n + p->levenberg.net->n_out);
+    const double numbers[] = {fit->lm.damping, fit->best, fit->log_evidence, fit->peak};
     bytes_put_u32(w, (uint32_t)fit->iteration);
     bytes_put_u32(w, (uint32_t)(fit->settled + 1));
     bytes_put_u32(w, (uint32_t)fit->stale);
     bytes_put_u32(w, fit->over ? 1 : 0);
-    bytes_put_f64(w, numbers, 3);
+    bytes_put_f64(w, numbers, 4);
     bytes_put_f64(w, fit->alpha, (size_t)p->groups->n);
     bytes_put_f64(w, fit->lm.sigmas, (size_t)p->levenberg.net->n_out);
     bytes_put_f64(w, fit->lm.squares, (size_t)p->levenberg.net->n_out);
     bytes_put_f64(w, fit->lm.params, (size_t)p->groups->n_params);
+    bytes_put_f64(w, fit->at_peak, peak);
 }
 
 void evidence_fit_load(struct evidence_fit *fit, struct bytes_reader *r)
 {
     const struct evidence_fit_problem *p = fit->problem;
-    double numbers[3] = {fit->lm.damping, fit->best, fit->log_evidence};
+    size_t peak = (size_t)(p->groups->n_params + p->groups->n + p->levenberg.net->n_out);
+    double numbers[4] = {fit->lm.damping, fit->best, fit->log_evidence, fit->peak};
     fit->iteration = bytes_get_int(r, evidence_fit_max_iterations(p));
     fit->settled = bytes_get_int(r, MAX_SETTLING + 1) - 1;
     fit->stale = bytes_get_int(r, evidence_fit_max_iterations(p));
     fit->over = bytes_get_int(r, 1) == 1;
-    bytes_get_f64(r, numbers, 3);
+    bytes_get_f64(r, numbers, 4);
     fit->lm.damping = numbers[0];
     fit->best = numbers[1];
     fit->log_evidence = numbers[2];
+    fit->peak = numbers[3];
     bytes_get_f64(r, fit->alpha, (size_t)p->groups->n);
     bytes_get_f64(r, fit->lm.sigmas, (size_t)p->levenberg.net->n_out);
     bytes_get_f64(r, fit->lm.squares, (size_t)p->levenberg.net->n_out);
     bytes_get_f64(r, fit->lm.params, (size_t)p->groups->n_params);
+    bytes_get_f64(r, fit->at_peak, peak);
 }

@@ -11,8 +11,10 @@
  *   log evidence = 1/2 sum_g K_g log alpha_g + 1/2 sum_j n_j log(beta_j / 2 pi) - E - 1/2 log |H|
  *
  * which is exact for networks that are linear in their parameters. Updates follow every step once a
- * few steps are done, and go half of the way in the logarithm. When the evidence rises no more,
- * alpha and beta stay, and theta goes to the minimum of E for them.
+ * few steps are done, and go half of the way in the logarithm. Where the network is not linear they
+ * do not count that H depends on theta: the evidence may rise to a peak and fall again. When it
+ * rises no more, alpha and beta stay as they were at the peak, and theta goes from there to the
+ * minimum of E for them.
  *
  * [1] D. J. C. MacKay, A practical Bayesian framework for backpropagation networks, Neural
  *     Computation 4, 1992.
@@ -51,7 +53,9 @@ struct evidence_fit_problem {
                      never stop early */
 };
 
-#define EVIDENCE_GAIN 0.01 /* of the log evidence */
+/* Of the log evidence for each value of the outputs: what a noise that is smaller by five percent
+ * brings. */
+#define EVIDENCE_GAIN 0.05
 
 struct evidence_fit {
     struct levenberg lm; /* params, sigmas, damping and squares are the state */
@@ -64,8 +68,10 @@ struct evidence_fit {
 
     /* The rest is of evidence_fit.c. */
     const struct evidence_fit_problem *problem;
-    double best;        /* log evidence, when it last rose */
+    double best;        /* log evidence, when it last rose by EVIDENCE_GAIN */
     int stale;          /* iterations since then */
+    double peak;        /* the highest log evidence */
+    double *at_peak;    /* [K + groups + o] theta, alpha and s there */
     double *determined; /* [K] */
     double *by_output;  /* [o] */
     double *squares;    /* [K] scratch */

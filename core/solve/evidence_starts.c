@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "solve/evidence_starts.h"
+#include "solve/evidence_race.h"
 
 #include "base/mem.h"
 
 #include <math.h>
 #include <string.h>
 
-#define FIT_SHARE 0.95 /* of the progress; the rest is the caller's */
 #define MIN_FREE  0.02 /* share of the rows that n_j - gamma_j counts at least */
 
 /* ---- what all fits have in common ---- */
@@ -35,7 +34,8 @@ static void describe_outputs(struct evidence_starts *self)
     }
 }
 
-static struct evidence_fit_problem problem_of(const struct evidence_starts *self, int n_threads)
+struct evidence_fit_problem evidence_starts_problem(const struct evidence_starts *self,
+                                                    int n_threads)
 {
     const struct solver_problem *p = self->tasks->problem;
     return (struct evidence_fit_problem){
@@ -61,6 +61,35 @@ static int count_warm(const struct solver_start *start)
     return start->networks != NULL ? start->n_groups : start->m;
 }
 
+/* The mean squared error, in scaled units: E itself changes its meaning with the precisions. */
+double evidence_starts_mean_square(const struct evidence_starts *self,
+                                   const struct evidence_fit *fit)
+{
+    double squares = 0.0;
+    double n = 0.0;
+    for (int j = 0; j < self->tasks->problem->train.o; j++) {
+        squares += fit->lm.squares[j];
+        n += self->counts[j];
+    }
+    return squares / n;
+}
+
+void evidence_starts_tell(struct evidence_starts *self, int member, double fraction,
+                          const struct evidence_fit *fit)
+{
+    struct progress progress = {
+        .member = self->plan.first + member,
+        .n_members = self->tasks->n,
+        .step = fit != NULL ? fit->iteration : self->plan.settings->epochs,
+        .n_steps = self->plan.settings->epochs,
+        .loss = fit != NULL ? evidence_starts_mean_square(self, fit) : self->loss[member],
+        .validation_loss = NAN,
+        .fraction = fraction,
+    };
+    progress.step = progress.step < progress.n_steps ? progress.step : progress.n_steps;
+    solver_tasks_progress(self->tasks, &progress);
+}
+
 /* Precisions where nothing is known yet: the prior's, on average over each group. */
 static void begin_precisions(const struct evidence_starts *self, double *alpha)
 {
@@ -78,8 +107,8 @@ static void begin_precisions(const struct evidence_starts *self, double *alpha)
     }
 }
 
-static enum err_code begin_fit(const struct evidence_starts *self, int member,
-                               struct evidence_fit *fit, struct err *err)
+enum err_code evidence_starts_begin(const struct evidence_starts *self, int member,
+                                    struct evidence_fit *fit, struct err *err)
 {
     struct solver_problem p = *self->tasks->problem;
     bool warm = member < count_warm(p.start);
@@ -95,145 +124,21 @@ static enum err_code begin_fit(const struct evidence_starts *self, int member,
     return warm ? evidence_fit_guess(fit, err) : ERR_OK;
 }
 
-/* ---- one fit ---- */
-
-static enum err_code save_fit(const struct evidence_starts *self, int member, bool done,
-                              const struct evidence_fit *fit, struct err *err)
-{
-    const struct checkpoint *checkpoint = self->tasks->problem->checkpoint;
-    struct bytes_writer w = {.data = NULL};
-    if (checkpoint == NULL) {
-        return ERR_OK;
-    }
-    bytes_put_u32(&w, done ? 1 : 0);
-    evidence_fit_save(fit, &w);
-    return checkpoint_save(checkpoint, self->plan.first + member, &w, err);
-}
-
-static enum err_code resume_fit(const struct evidence_starts *self, int member, bool *done,
-                                struct evidence_fit *fit, struct err *err)
-{
-    struct bytes_reader r;
-    void *bytes = NULL;
-    bool found;
-    if (checkpoint_load(self->tasks->problem->checkpoint, self->plan.first + member, &bytes, &r,
-                        &found, err) != ERR_OK ||
-        !found) {
-        return err->code;
-    }
-    *done = bytes_get_int(&r, 1) == 1;
-    evidence_fit_load(fit, &r);
-    mem_free(bytes);
-    return checkpoint_check(&r, err);
-}
-
-/* The mean squared error, in scaled units: E itself changes its meaning with the precisions. */
-static double mean_square(const struct evidence_starts *self, const struct evidence_fit *fit)
-{
-    double squares = 0.0;
-    double n = 0.0;
-    for (int j = 0; j < self->tasks->problem->train.o; j++) {
-        squares += fit->lm.squares[j];
-        n += self->counts[j];
-    }
-    return squares / n;
-}
-
-/* fit: NULL: its iterations are over. */
-static void tell(struct evidence_starts *self, int member, double fraction,
-                 const struct evidence_fit *fit)
-{
-    struct progress progress = {
-        .member = self->plan.first + member,
-        .n_members = self->tasks->n,
-        .step = fit != NULL ? fit->iteration : self->plan.settings->epochs,
-        .n_steps = self->plan.settings->epochs,
-        .loss = fit != NULL ? mean_square(self, fit) : self->loss[member],
-        .validation_loss = NAN,
-        .fraction = fraction,
-    };
-    progress.step = progress.step < progress.n_steps ? progress.step : progress.n_steps;
-    solver_tasks_progress(self->tasks, &progress);
-}
-
-/* Iterates to the end, from where an interrupted run stopped. */
-static enum err_code finish_fit(struct evidence_starts *self, int member, struct evidence_fit *fit,
-                                struct err *err)
-{
-    const struct checkpoint *checkpoint = self->tasks->problem->checkpoint;
-    double max = evidence_fit_max_iterations(fit->problem);
-    bool done = false;
-    if (begin_fit(self, member, fit, err) != ERR_OK ||
-        resume_fit(self, member, &done, fit, err) != ERR_OK || done) {
-        return err->code;
-    }
-    while (!fit->over) {
-        if (evidence_fit_iterate(fit, err) != ERR_OK ||
-            (checkpoint_due(checkpoint, self->plan.first + member) &&
-             save_fit(self, member, false, fit, err) != ERR_OK)) {
-            return err->code;
-        }
-        tell(self, member, FIT_SHARE * (fit->iteration / max), fit);
-    }
-    return evidence_fit_finish(fit, err) == ERR_OK ? save_fit(self, member, true, fit, err)
-                                                   : err->code;
-}
-
-static enum err_code fit_start(void *ctx, int worker, int member, struct err *err)
-{
-    struct evidence_starts *self = ctx;
-    const struct solver_problem *p = self->tasks->problem;
-    size_t k = (size_t)p->net->n_params;
-    size_t g = (size_t)self->groups.n;
-    size_t o = (size_t)p->train.o;
-    size_t at = (size_t)member;
-    const struct evidence_fit_problem problem =
-        problem_of(self, self->plan.n == 1 ? p->n_threads : 1);
-    struct evidence_fit fit;
-    (void)worker;
-    self->evidence[member] = NAN;
-    if (evidence_fit_init(&fit, &problem, err) == ERR_OK) {
-        err_kept(finish_fit(self, member, &fit, err));
-    }
-    if (err->code == ERR_OK) {
-        self->evidence[member] = fit.log_evidence;
-        self->iterations[member] = fit.iteration;
-        self->loss[member] = mean_square(self, &fit);
-        memcpy(self->params + at * k, fit.lm.params, k * sizeof *self->params);
-        memcpy(self->alpha + at * g, fit.alpha, g * sizeof *self->alpha);
-        memcpy(self->sigmas + at * o, fit.lm.sigmas, o * sizeof *self->sigmas);
-        tell(self, member, FIT_SHARE, &fit);
-    } else if (err->code == ERR_NUMERIC && !cancel_is_requested(p->cancel)) {
-        /* The others may be good. */
-        self->failures[member] = *err;
-        self->loss[member] = NAN;
-        err_clear(err);
-        tell(self, member, FIT_SHARE, NULL);
-    }
-    evidence_fit_release(&fit);
-    return err->code;
-}
-
 /* ---- the choice ---- */
 
-/* kept <- the starts in the order of their evidence, as far as they are good. */
+/* kept <- the starts, of which alive has the best first, as far as they are good. */
 static enum err_code choose_kept(struct evidence_starts *self, struct err *err)
 {
     const struct evidence_plan *plan = &self->plan;
-    int n = 0;
-    for (int i = 0; i < plan->n; i++) {
-        if (!isfinite(self->evidence[i])) {
-            continue;
-        }
-        int to = n++;
-        for (; to > 0 && self->evidence[self->kept[to - 1]] < self->evidence[i]; to--) {
-            self->kept[to] = self->kept[to - 1];
-        }
-        self->kept[to] = i;
-    }
+    int n = self->n_alive;
+    memcpy(self->kept, self->alive, (size_t)n * sizeof *self->kept);
     if (n == 0) {
+        int failed = 0;
+        while (failed < plan->n - 1 && self->failures[failed].code == ERR_OK) {
+            failed++;
+        }
         return err_set(err, ERR_NUMERIC, "all %d starts diverged; %s", plan->n,
-                       err_msg(&self->failures[0]));
+                       err_msg(&self->failures[failed]));
     }
     self->n_kept = 0;
     double best = self->evidence[self->kept[0]];
@@ -264,10 +169,11 @@ static enum err_code allocate(struct evidence_starts *self, struct err *err)
     size_t g = (size_t)self->groups.n;
     self->memory = mem_zalloc_array(n * (k + 2 * g + o + 3) + 2 * o, sizeof *self->memory);
     self->failures = mem_zalloc_array(n, sizeof *self->failures);
-    self->kept = mem_zalloc_array(n, sizeof *self->kept);
+    self->kept = mem_zalloc_array(2 * n, sizeof *self->kept);
     if (self->memory == NULL || self->failures == NULL || self->kept == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %zu fits of %zu parameters", n, k);
     }
+    self->alive = self->kept + n;
     self->params = self->memory;
     self->alpha = self->params + n * k;
     self->gamma = self->alpha + n * g;
@@ -288,9 +194,7 @@ enum err_code evidence_starts_run(struct evidence_starts *self, struct solver_ta
         return err->code;
     }
     describe_outputs(self);
-    return par_run(tasks->problem->n_threads, plan->n, fit_start, self, err) == ERR_OK
-               ? choose_kept(self, err)
-               : err->code;
+    return evidence_race(self, err) == ERR_OK ? choose_kept(self, err) : err->code;
 }
 
 void evidence_starts_release(struct evidence_starts *self)
@@ -313,7 +217,7 @@ enum err_code evidence_starts_open(struct evidence_starts *self, int slot,
     size_t g = (size_t)self->groups.n;
     size_t o = (size_t)p->train.o;
     size_t at = (size_t)self->kept[slot];
-    opened->problem = problem_of(self, self->n_kept == 1 ? p->n_threads : 1);
+    opened->problem = evidence_starts_problem(self, self->n_kept == 1 ? p->n_threads : 1);
     if (evidence_fit_init(fit, &opened->problem, err) != ERR_OK) {
         return err->code;
     }
@@ -353,7 +257,7 @@ enum err_code evidence_starts_unseen(const struct evidence_starts *self,
 void evidence_starts_tell_end(struct evidence_starts *self, int start,
                               const struct evidence_opened *opened)
 {
-    tell(self, start, 1.0, opened != NULL ? &opened->fit : NULL);
+    evidence_starts_tell(self, start, 1.0, opened != NULL ? &opened->fit : NULL);
 }
 
 void evidence_starts_tell_left_out(struct evidence_starts *self)
@@ -364,7 +268,7 @@ void evidence_starts_tell_left_out(struct evidence_starts *self)
             kept = kept || self->kept[s] == i;
         }
         if (!kept) {
-            tell(self, i, 1.0, NULL);
+            evidence_starts_tell(self, i, 1.0, NULL);
         }
     }
 }

@@ -35,10 +35,13 @@ struct evidence_starts {
     double *params;     /* [n x K] */
     double *alpha;      /* [n x groups] */
     double *sigmas;     /* [n x o] */
-    double *evidence;   /* [n] NaN: the fit diverged */
+    double *evidence;   /* [n] where it ended or was given up; NaN: the fit diverged */
     double *iterations; /* [n] */
     double *loss;       /* [n] mean squared error at the last iteration */
     struct err *failures;
+    /* Of those that were fitted to the end: */
+    int n_alive;
+    int *alive; /* [n] */
     /* Of those kept: */
     int n_kept;
     int *kept;     /* [n] starts, the best first */

@@ -156,7 +156,7 @@ static double values_held(const struct solver_settings *s, const struct resnet *
 static void set_defaults(struct solver_settings *settings)
 {
     settings->epochs = 300;
-    settings->patience = 30;
+    settings->patience = 10;
 }
 
 /* A few hundred parameters. The weak prior lets all inputs in before the evidence decides; from a

@@ -66,6 +66,18 @@ static void stage_progress(void *ctx, const struct progress *progress)
     auto_watch_time(stage->work);
 }
 
+/* Will a candidate be scored, or has it been? Not certain while its turn has not come. */
+static bool is_reached(const struct auto_work *work, int candidate)
+{
+    const struct auto_spec *spec = work->run->spec;
+    const struct auto_candidate *c = &work->table->candidates[candidate];
+    if (c->outcome != AUTO_WAITING || c->n_folds > 0 || spec->seconds > 0.0) {
+        return c->outcome != AUTO_BUDGET && c->outcome != AUTO_TOO_LARGE;
+    }
+    return spec->fits > 0 ? (candidate + 1) * work->table->n_scored < spec->fits
+                          : auto_has_work(work, candidate);
+}
+
 /* Makes *run the number-th training of at most n; the last one weighs as much as its calibration
  * takes, and so does each that takes its place. The stage must not move. */
 static void begin_stage(struct auto_work *work, int number, struct stage *stage,
@@ -73,17 +85,25 @@ static void begin_stage(struct auto_work *work, int number, struct stage *stage,
 {
     const struct auto_table *table = work->table;
     int fits = table->n * table->n_scored;
+    int wanted = 0; /* fits of candidates that the budget reaches, as far as is known .. */
+    int done = 0;   /* .. of those before this one */
+    for (int i = 0; i < fits; i++) {
+        bool counts = is_reached(work, i / table->n_scored);
+        wanted += counts;
+        done += counts && i < number;
+    }
     double total =
-        fits + train_rows_count_folds(&work->run->spec->base.calibration, work->n_groups);
+        wanted + train_rows_count_folds(&work->run->spec->base.calibration, work->n_groups);
     *stage = (struct stage){.work = work};
-    stage->from = (double)(number < fits ? number : fits) / total;
-    stage->to = number < fits ? (double)(number + 1) / total : 1.0;
+    stage->from = (double)done / total;
+    stage->to = number < fits ? (double)(done + 1) / total : 1.0;
     *run = work->run->run;
     run->base = NULL;
     run->base_spec = NULL;
     run->settings_text = NULL;
     run->report = NULL;
     run->cross_noise = NULL;
+    run->cross = NULL;
     run->progress = stage_progress;
     run->progress_ctx = stage;
     run->checkpoint = auto_part_init(&stage->part, work, number);
@@ -114,25 +134,13 @@ static double seconds_of_operation(const struct auto_work *work, enum solver_kin
     return cost[1] > 0.0 ? seconds[1] / cost[1] : cost[0] > 0.0 ? seconds[0] / cost[0] : 0.0;
 }
 
-static double expected_seconds(const struct auto_work *work, int candidate, double fits)
+/* Of so many fits without a fold, and as many last trainings. */
+static double expected_seconds(const struct auto_work *work, int candidate, double fits,
+                               double last)
 {
-    enum solver_kind solver = work->table->candidates[candidate].spec.solver;
-    return fits * work->table->candidates[candidate].work * seconds_of_operation(work, solver);
-}
-
-/* Without a budget: is there work left for a candidate? What it takes to compare solvers at all is
- * not counted, nor is the last training. */
-static bool has_work(const struct auto_work *work, int candidate)
-{
-    const struct auto_table *table = work->table;
-    double used = 0.0;
-    bool is_first = true;
-    for (int i = 0; i < candidate; i++) {
-        const struct auto_candidate *c = &table->candidates[i];
-        used += c->work * (c->n_folds + (c->outcome == AUTO_FAILED));
-        is_first = is_first && c->spec.solver != table->candidates[candidate].spec.solver;
-    }
-    return is_first || used + table->candidates[candidate].work * table->n_scored <= AUTO_WORK;
+    const struct auto_candidate *c = &work->table->candidates[candidate];
+    double operations = fits * c->work + last * work->scores[candidate].last_work;
+    return operations * seconds_of_operation(work, c->spec.solver);
 }
 
 /* Are there fits for a candidate and the last training? */
@@ -140,7 +148,7 @@ static bool has_fits(const struct auto_work *work, int candidate)
 {
     int fits = work->run->spec->fits;
     if (fits == 0 && !(work->run->spec->seconds > 0.0)) {
-        return has_work(work, candidate);
+        return auto_has_work(work, candidate);
     }
     int used = 0;
     for (int i = 0; i < candidate; i++) {
@@ -162,10 +170,10 @@ static bool has_time(const struct auto_work *work, int candidate)
     if (!(work->seconds > 0.0)) {
         return true;
     }
-    double more = expected_seconds(work, candidate, left + last);
+    double more = expected_seconds(work, candidate, left, last);
     if (best >= 0) {
-        more = fmax(more,
-                    expected_seconds(work, candidate, left) + expected_seconds(work, best, last));
+        more = fmax(more, expected_seconds(work, candidate, left, 0.0) +
+                              expected_seconds(work, best, 0.0, last));
     }
     return auto_seconds_used(work) + more <= work->seconds;
 }
@@ -244,7 +252,8 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
     if (scores->sums == NULL || scores->excess == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the scores of a candidate");
     }
-    if (auto_load(work, candidate, err) != ERR_OK) {
+    if (auto_keep_predictions(work, candidate, err) != ERR_OK ||
+        auto_load(work, candidate, err) != ERR_OK) {
         return err->code;
     }
     if (c->n_folds > 0) {
@@ -368,47 +377,36 @@ static enum err_code report_table(const struct auto_work *work, struct report *r
     return err->code;
 }
 
-/* The noise of each output that is left of the residuals of the chosen candidate; NULL: it has not
- * been scored on all folds, or an output has not been scored. */
-static const double *cross_noise(const struct auto_work *work, double *sigmas)
-{
-    const struct auto_table *table = work->table;
-    const double *excess = work->scores[table->chosen].excess;
-    int o = work->rows.o;
-    if (excess == NULL || table->candidates[table->chosen].n_folds < table->n_scored) {
-        return NULL;
-    }
-    for (int j = 0; j < o; j++) {
-        bool constant = !(work->spreads[j] > 0.0);
-        if (!constant && !(excess[o + j] > 0.0)) {
-            return NULL;
-        }
-        sigmas[j] = constant ? 0.0 : work->spreads[j] * sqrt(fmax(0.0, excess[j] / excess[o + j]));
-    }
-    return sigmas;
-}
-
 /* Trains the chosen candidate on all rows, as the number-th training. */
 static enum err_code train_last(struct auto_work *work, int number, struct model **out,
                                 struct err *err)
 {
-    const struct auto_table *table = work->table;
-    const struct train_spec *spec = &table->candidates[table->chosen].spec;
+    struct auto_table *table = work->table;
+    struct train_spec *spec = &table->candidates[table->chosen].spec;
     struct report report = {.n_items = 0};
+    struct train_cross cross = {.n = 0};
     struct stage stage;
     struct train_run run;
     char *text = NULL;
     double sigmas[ARCH_MAX_OUTPUTS];
     begin_stage(work, number, &stage, &run);
-    if ((work->run->describe == NULL ||
+    spec->validation = auto_kept_share(work, table->chosen);
+    if (auto_take_cross(work, &cross, err) == ERR_OK &&
+        (work->run->describe == NULL ||
          work->run->describe(work->run->ctx, spec, &text, err) == ERR_OK) &&
         report_table(work, &report, err) == ERR_OK) {
         run.spec = spec;
         run.settings_text = text;
         run.report = &report;
-        run.cross_noise = cross_noise(work, sigmas);
+        run.cross_noise = auto_cross_noise(work, sigmas);
+        run.cross = cross.n > 0 ? &cross : NULL;
         err_kept(train_run(&run, out, err));
     }
+    if (err->code == ERR_OK && work->run->cross != NULL) {
+        *work->run->cross = cross;
+        cross = (struct train_cross){.n = 0};
+    }
+    train_cross_release(&cross);
     report_release(&report);
     mem_free(text);
     return err->code;
@@ -449,6 +447,8 @@ static void release_work(struct auto_work *work)
     for (int i = 0; i < AUTO_MAX_CANDIDATES; i++) {
         mem_free(work->scores[i].sums);
         mem_free(work->scores[i].excess);
+        mem_free(work->scores[i].means);
+        mem_free(work->scores[i].stds);
     }
 }
 

@@ -7,23 +7,31 @@
  * of the solver that was chosen, which is what it is called. The model's report has the table of
  * the candidates.
  *
- * How a candidate is scored. The rows that train (split.h; rows kept out for validation or for a
- * conformal calibration take no part in the choice, so the model's own scores stay honest) fall
+ * How a candidate is scored. The rows that train (split.h; rows kept out by the spec or for a
+ * conformal calibration take no part in the choice) fall
  * into folds. The candidate is trained without a fold and scored on it: minus the log density that
  * the normal of its mean and total variance has at what was observed, with every output divided by
  * its standard deviation over all rows that train. So outputs of any unit count alike. An output
  * that a row misses does not count. The score is the mean over what was observed, the lower the
  * better.
  *
- * The last model. It is trained on all rows but those that the split of the spec keeps out, and
- * none need be kept out: where noise would be measured on kept rows and there are none, it is the
- * noise that is left of the squared residuals in the folds. Where nothing was compared there is no
- * such noise, and that is as without auto.
+ * The last model. Unless the spec says which share of the rows is kept out (AUTO_FIXED_VALIDATION),
+ * evidence is trained on all rows, once it has been scored on all folds: it needs none, and of few
+ * rows each counts. Then the model's scores are those of the folds, where each row was predicted by
+ * a model that was trained without it (train_cross.h), on fewer rows than the last one has. Other
+ * solvers, and evidence where nothing was compared, keep AUTO_KEPT of the rows out. Where noise
+ * would be measured on kept rows and there are none, it is the noise that is left of the squared
+ * residuals in the folds.
  *
  * How one is chosen. Of two candidates the rows are the same, so what counts is the standard error
  * of their difference, which leaves out what makes rows hard for everybody. All candidates within
- * one such standard error of the best are as good as it, and the simplest of them is chosen: the
- * one with the fewest parameters in all its networks.
+ * one such standard error of the best are tied with it. Of those within a quarter of one the
+ * simplest is chosen, which has the fewest parameters in all its networks. Not of all that are
+ * tied: the evidence takes from a large network what it does not need, and on smooth functions the
+ * simplest of the tied was less accurate than the best.
+ *
+ * Fits without a fold are shorter than the last training, of fewer starts and iterations, since
+ * they only have to tell candidates apart.
  *
  * Few rows. Below AUTO_MIN_ROWS rows that train, a comparison would be of noise: the first
  * candidate is trained at once. Up to AUTO_FEW_ROWS there are twice as many folds, so that nearly
@@ -44,7 +52,8 @@
  *
  * Without either the budget is of work: the operations of the fits as they are estimated from rows
  * and networks beforehand, AUTO_WORK of them, which two cores do in about ten seconds. The first
- * candidate of each solver is scored in any case. So the result is as reproducible as with a budget
+ * candidate of each solver is scored in any case, but for ensembles where evidence has left next to
+ * nothing to be learned. So the result is as reproducible as with a budget
  * of fits.
  *
  * Failures. A candidate whose training fails (it diverged, it is too large) is out, and the table
@@ -58,15 +67,21 @@
 #ifndef AUTO_H
 #define AUTO_H
 
+#include "train/train_cross.h"
 #include "train/train_memory.h"
 
 #define AUTO_MAX_CANDIDATES 16
 #define AUTO_MAX_FOLDS      10
 
-#define AUTO_MIN_ROWS      8    /* that train; below there is no comparison */
-#define AUTO_FEW_ROWS      20   /* below there are AUTO_MAX_FOLDS folds, else half of that */
-#define AUTO_MANY_ROWS     500  /* from here on the first fold alone is scored */
-#define AUTO_EVIDENCE_ROWS 5000 /* above evidence is no candidate */
+#define AUTO_MIN_ROWS      8     /* that train; below there is no comparison */
+#define AUTO_FEW_ROWS      20    /* below there are AUTO_MAX_FOLDS folds, else half of that */
+#define AUTO_MANY_ROWS     500   /* from here on the first fold alone is scored */
+#define AUTO_FULL_ROWS     500   /* up to here evidence is tried with several networks */
+#define AUTO_EVIDENCE_ROWS 10000 /* above evidence is no candidate */
+
+/* The share of rows kept out for a solver that chooses its epoch, or measures its noise, by them,
+ * or for scores where nothing was compared; unless the spec says (AUTO_FIXED_VALIDATION). */
+#define AUTO_KEPT 0.1
 
 /* Operations: the budget where none is given. One core did 1e10 to 3e10 of them in a second, of
  * evidence on 160 rows 1.7e10 and of ensembles 1e10, so that two take about ten seconds. */
@@ -91,7 +106,8 @@ enum {
     AUTO_FIXED_NOISE = 1 << 3,
     AUTO_FIXED_PRIOR = 1 << 4,
     AUTO_FIXED_OUTPUT_SCALING = 1 << 5,
-    AUTO_FIXED_OPTIMIZER = 1 << 6 /* leaves the solvers that use one */
+    AUTO_FIXED_OPTIMIZER = 1 << 6, /* leaves the solvers that use one */
+    AUTO_FIXED_VALIDATION = 1 << 7
 };
 
 struct auto_spec {
@@ -153,11 +169,13 @@ struct auto_rows {
 
 struct auto_run {
     const struct auto_spec *spec;
-    /* Rows, threads, cancel, checkpoint and progress; spec, base, base_spec, report, cross_noise
-     * and settings_text are not taken from here. */
+    /* Rows, threads, cancel, checkpoint and progress; spec, base, base_spec, report, cross_noise,
+     * cross and settings_text are not taken from here. */
     struct train_run run;
     int64_t max_bytes; /* that a training may need (train_memory.h); 0: no limit */
 
+    struct train_cross *cross; /* a zeroed one becomes what the chosen candidate predicted in the
+                                  folds, where no rows are kept out; NULL: not wanted */
     double max_seconds; /* a limit besides the budget, for all but the last training; 0: none */
 
     /* A clock that never goes back, in seconds, asked by any thread; NULL: there is none, and no

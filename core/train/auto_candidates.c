@@ -16,11 +16,17 @@
  * logarithm, and logarithms are not tried. A rule of thumb: it has not been measured. */
 #define LOG_SPAN 3.0
 /* Of evidence: parameters, and operations of an iteration, beyond which it takes too long to be
- * tried whatever the budget: an iteration of each start would then take about a second. The limits
- * have not been measured. */
+ * tried whatever the budget: an iteration of each start would then take about a second. */
 #define EVIDENCE_MAX_PARAMS 4000
 #define EVIDENCE_MAX_WORK   2e10
 /* A fit by minibatches has enough steps with so many rows; with more rows it needs fewer epochs. */
+/* Operations of all starts of a fit by the evidence, where that leaves MIN_ITERATIONS: seconds. */
+#define FOLD_OPERATIONS 5e9
+#define LAST_OPERATIONS 4e10
+#define MIN_ITERATIONS  60
+/* A score with which there is next to nothing left to be learned: about a fiftieth of the outputs'
+ * standard deviation. Fits by minibatches have not come near it. */
+#define EXACT_SCORE     (-2.5)
 #define FULL_EPOCH_ROWS 5000
 #define MIN_EPOCHS      20
 #define MANY_ROWS_BATCH 256 /* rows of a minibatch then */
@@ -141,7 +147,7 @@ static struct train_spec spec_of(const struct auto_spec *from, const struct line
     spec.input_scaling = base->input_scaling;
     spec.validation = base->validation;
     spec.seed = base->seed;
-    spec.single = base->single;
+    spec.precision = base->precision;
     return spec;
 }
 
@@ -201,22 +207,68 @@ static bool may_take_logs(const struct data *rows)
     return spans;
 }
 
-/* Operations of a fit, roughly; too_much: of evidence, more than are tried. */
-static double cost_of(const struct train_spec *spec, const struct resnet *net, int n,
-                      bool *too_much)
+/* Operations of a fit to n rows, roughly. */
+static double cost_of(const struct train_spec *spec, const struct resnet *net, int n)
 {
     double k = net->n_params;
-    double values = (double)n * net->n_out;
     double networks = solver_n_networks(spec->solver, &spec->settings);
     double epochs = spec->settings.epochs;
-    if (spec->solver != SOLVER_EVIDENCE) {
-        *too_much = false;
-        return networks * epochs * n * k * FIT_OPERATIONS;
+    return spec->solver != SOLVER_EVIDENCE
+               ? networks * epochs * n * k * FIT_OPERATIONS
+               : networks * epochs * train_evidence_work(k, (double)n * net->n_out);
+}
+
+/* Of evidence: is an iteration more than is tried? */
+static bool is_too_much(const struct train_spec *spec, const struct resnet *net, int n)
+{
+    return spec->solver == SOLVER_EVIDENCE &&
+           (net->n_params > EVIDENCE_MAX_PARAMS ||
+            train_evidence_work(net->n_params, (double)n * net->n_out) > EVIDENCE_MAX_WORK);
+}
+
+/* Is a setting given? Then it holds in every fit. */
+static bool gives(const struct auto_spec *from, const char *name)
+{
+    int n;
+    const struct solver_setting *list = solver_setting_list(&n);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(list[i].name, name) == 0) {
+            return (from->settings >> i & 1u) != 0;
+        }
     }
-    double iteration =
-        values < 2.0 / 3.0 * k ? 3.0 * values * values * k : values * k * k + k * k * k;
-    *too_much = net->n_params > EVIDENCE_MAX_PARAMS || iteration > EVIDENCE_MAX_WORK;
-    return networks * epochs * iteration;
+    return false;
+}
+
+/* Limits the operations of a fit to n rows. The settings that are given stay. */
+static void limit_fit(const struct auto_spec *from, const struct train_evidence_limits *limits,
+                      const struct resnet *net, int n, struct train_spec *spec)
+{
+    struct solver_settings settings = spec->settings;
+    struct train_evidence_limits own = *limits;
+    if (spec->solver != SOLVER_EVIDENCE || gives(from, "epochs")) {
+        return;
+    }
+    own.min_starts = gives(from, "members") ? settings.members : own.min_starts;
+    train_limit_evidence(&settings, net->n_params, (double)n * net->n_out, &own);
+    spec->settings = settings;
+}
+
+/* Limits its fits, and says what they take. The last training has all rows. */
+static void plan_fits(struct auto_work *work, const struct resnet *net, struct train_spec *spec,
+                      struct auto_scores *scores, double *fold_work)
+{
+    static const struct train_evidence_limits of_fold = {FOLD_OPERATIONS, MIN_ITERATIONS, 2};
+    static const struct train_evidence_limits of_last = {LAST_OPERATIONS, MIN_ITERATIONS, 2};
+    int n = work->rows.n;
+    int folds = work->table->n_folds;
+    int n_fold = folds > 1 ? n - n / folds : n;
+    struct train_spec fold = *spec;
+    limit_fit(work->run->spec, &of_fold, net, n_fold, &fold);
+    limit_fit(work->run->spec, &of_last, net, n, spec);
+    scores->members = fold.settings.members;
+    scores->epochs = fold.settings.epochs;
+    scores->last_work = cost_of(spec, net, n);
+    *fold_work = cost_of(&fold, net, n_fold);
 }
 
 /* What differs between candidates; a part that the spec gives is the same in all. */
@@ -258,16 +310,17 @@ static enum err_code add_line(struct auto_work *work, const struct line *line, i
     struct auto_table *table = work->table;
     struct train_spec spec = spec_of(from, line, work->rows.n);
     struct resnet net;
-    bool too_much = false;
     if (!has_settings(from, line->solver, why) || train_validate(&spec, why) != ERR_OK ||
         train_resolve(&spec, width, work->rows.o, why) != ERR_OK ||
         resnet_init(&net, &spec.arch, why) != ERR_OK) {
         return why->code == ERR_NOMEM ? err_set(err, ERR_NOMEM, "%s", why->msg) : ERR_OK;
     }
-    double cost = cost_of(&spec, &net, work->rows.n, &too_much);
     bool better = line->scaling == SCALING_BETTER;
-    if (!too_much && !is_listed(table, &spec, better)) {
+    if (!is_too_much(&spec, &net, work->rows.n) && !is_listed(table, &spec, better)) {
         struct auto_candidate *c = &table->candidates[table->n];
+        double cost;
+        work->scores[table->n] = (struct auto_scores){.better = better};
+        plan_fits(work, &net, &spec, &work->scores[table->n], &cost);
         *c = (struct auto_candidate){.spec = spec,
                                      .n_params = solver_n_networks(spec.solver, &spec.settings) *
                                                  (double)net.n_params,
@@ -278,7 +331,6 @@ static enum err_code add_line(struct auto_work *work, const struct line *line, i
                                      .gap_error = (double)NAN,
                                      .seconds = work->run->clock != NULL ? 0.0 : (double)NAN};
         set_name(from, c);
-        work->scores[table->n] = (struct auto_scores){.better = better};
         table->n++;
     }
     resnet_release(&net);
@@ -323,7 +375,8 @@ enum err_code auto_check_memory(const struct auto_spec *spec, const struct auto_
 {
     struct auto_table *table = mem_zalloc(sizeof *table);
     const struct auto_run run = {.spec = spec};
-    double kept = spec->base.validation + train_calibration_share(&spec->base);
+    bool fixed = (spec->fixed & AUTO_FIXED_VALIDATION) != 0;
+    double kept = (fixed ? spec->base.validation : 0.0) + train_calibration_share(&spec->base);
     struct auto_work work = {
         .run = &run,
         .table = table,
@@ -361,4 +414,23 @@ void auto_settle_scaling(struct auto_work *work, int candidate)
         c->spec = spec;
         set_name(work->run->spec, c);
     }
+}
+
+bool auto_has_work(const struct auto_work *work, int candidate)
+{
+    const struct auto_table *table = work->table;
+    enum solver_kind solver = table->candidates[candidate].spec.solver;
+    int best = auto_find_best(work);
+    double used = 0.0;
+    bool is_first = true;
+    for (int i = 0; i < candidate; i++) {
+        const struct auto_candidate *c = &table->candidates[i];
+        int fits = c->outcome == AUTO_WAITING ? table->n_scored : c->n_folds;
+        used += c->work * (fits + (c->outcome == AUTO_FAILED));
+        is_first = is_first && c->spec.solver != solver;
+    }
+    if (solver != SOLVER_EVIDENCE && best >= 0 && table->candidates[best].score < EXACT_SCORE) {
+        return false;
+    }
+    return is_first || used + table->candidates[candidate].work * table->n_scored <= AUTO_WORK;
 }

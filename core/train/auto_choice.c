@@ -22,8 +22,9 @@
 
 /* A candidate is dropped when it is behind by so many standard errors, over so many rows. Whether
  * fewer would do has not been measured. */
-#define DROP_ERRORS 3.0
-#define DROP_ROWS   10
+#define DROP_ERRORS  3.0
+#define EQUAL_ERRORS 0.25 /* two candidates are equal with a gap of so many standard errors */
+#define DROP_ROWS    10
 
 /* Of row i: its sum of one candidate, or the difference to that of another one. */
 static double sum_of(const struct auto_work *work, int candidate, int other, int i)
@@ -105,8 +106,9 @@ void auto_choose(struct auto_work *work)
         all[i].gap_error = gap.error;
         if (all[i].outcome == AUTO_SCORED) {
             bool tied = i == best || gap.mean <= gap.error;
+            bool equal = i == best || gap.mean <= EQUAL_ERRORS * gap.error;
             all[i].outcome = tied ? AUTO_TIED : AUTO_WORSE;
-            chosen = tied && all[i].n_params < all[chosen].n_params ? i : chosen;
+            chosen = equal && all[i].n_params < all[chosen].n_params ? i : chosen;
         }
     }
     /* Where nothing could be compared the first one that may be trained is as good as any. */

@@ -8,9 +8,11 @@
  * of that unit it counts as MIN_STD, since a prediction without any spread has no density. An
  * output that is constant in these rows tells nothing of candidates and has no score.
  *
- * Without a fold a candidate is trained as the last model will be, with one difference: evidence
- * learns its noise from the rows that train and leaves no rows out for it, while other solvers
- * choose their best epoch and measure their noise on rows left out of those.
+ * Without a fold a candidate is trained as the last model will be: evidence learns its noise from
+ * the rows that train and leaves no rows out for it, while other solvers choose their best epoch
+ * and measure their noise on rows left out of those. The noise of logarithms is not known in the
+ * unit of the outputs; without a fold it is measured on the rows that train, for the last model in
+ * the folds.
  */
 #include "train/auto_priv.h"
 
@@ -22,8 +24,7 @@
 #include <math.h>
 
 #define MIN_STD         1e-8
-#define MIN_VALIDATION  0.1 /* share of rows on which a fit is judged that needs it */
-#define MIN_OUTPUT_ROWS 2   /* outside of each fold, that have an output */
+#define MIN_OUTPUT_ROWS 2 /* outside of each fold, that have an output */
 #define FOLDS           (AUTO_MAX_FOLDS / 2)
 
 /* ---- rows ---- */
@@ -131,7 +132,11 @@ enum err_code auto_take_rows(struct auto_work *work, struct err *err)
     struct train_rows calibration = {.n = 0};
     struct train_rows *const parts[] = {
         [SPLIT_TRAIN] = &work->rows, [SPLIT_KEPT] = &kept, [SPLIT_CALIBRATION] = &calibration};
-    if (train_rows_split(&work->run->spec->base, &work->run->run.data, parts, err) == ERR_OK) {
+    struct train_spec base = work->run->spec->base;
+    if ((work->run->spec->fixed & AUTO_FIXED_VALIDATION) == 0) {
+        base.validation = 0.0;
+    }
+    if (train_rows_split(&base, &work->run->run.data, parts, err) == ERR_OK) {
         const struct data rows = train_rows_user(&work->rows);
         struct row_groups groups = {.n = 0};
         size_t n = (size_t)work->rows.n;
@@ -174,8 +179,7 @@ struct scoring {
     const struct model *model;
     const int *index; /* places of the fold's rows */
     int n_done;
-    double *sums;   /* [work->rows.n] */
-    double *excess; /* [2 x o] */
+    const struct auto_scores *to;
 };
 
 /* The score of output j at a row of a prediction, whose excess it adds. */
@@ -188,12 +192,25 @@ static double score_cell(const struct scoring *self, const struct predict_result
     double unit = ldexp(self->work->spreads[j], -exponent);
     double residual = (ldexp(y, -exponent) - f->mean[cell]) / unit;
     double std = sqrt(f->variance[cell]) / unit;
-    self->excess[j] += residual * residual - std * std;
-    self->excess[o + j] += 1.0;
+    self->to->excess[j] += residual * residual - std * std;
+    self->to->excess[o + j] += 1.0;
     if (f->total_variance != NULL) {
         std = sqrt(f->total_variance[cell]) / unit;
     }
     return evaluation_nll(residual, fmax(std, MIN_STD));
+}
+
+/* Keeps what is predicted of a row of the fold. */
+static void keep_row(const struct scoring *self, const struct predict_result *f, size_t i,
+                     int place)
+{
+    size_t o = (size_t)self->model->o;
+    const double *variance = f->total_variance != NULL ? f->total_variance : f->variance;
+    for (size_t j = 0; self->to->means != NULL && j < o; j++) {
+        int exponent = model_exponent(self->model, (int)j);
+        self->to->means[(size_t)place * o + j] = ldexp(f->mean[i * o + j], exponent);
+        self->to->stds[(size_t)place * o + j] = ldexp(sqrt(variance[i * o + j]), exponent);
+    }
 }
 
 static enum err_code score_block(void *ctx, const struct predict_result *f, const double *y, int n,
@@ -212,7 +229,8 @@ static enum err_code score_block(void *ctx, const struct predict_result *f, cons
         if (!isfinite(sum)) {
             return err_set(err, ERR_NUMERIC, "the score of a row is not finite");
         }
-        self->sums[self->index[self->n_done++]] = sum;
+        keep_row(self, f, (size_t)i, self->index[self->n_done]);
+        self->to->sums[self->index[self->n_done++]] = sum;
     }
     return ERR_OK;
 }
@@ -221,16 +239,16 @@ static enum err_code score_block(void *ctx, const struct predict_result *f, cons
 static struct train_spec fold_spec(const struct train_spec *spec)
 {
     struct train_spec own = *spec;
-    bool learns = spec->solver == SOLVER_EVIDENCE && spec->output_scaling != SCALER_LOG;
+    bool learns = spec->solver == SOLVER_EVIDENCE;
     own.calibration = train_defaults(spec->solver).calibration;
-    own.validation = learns ? 0.0 : fmax(spec->validation, MIN_VALIDATION);
+    own.validation = learns ? 0.0 : fmax(spec->validation, AUTO_KEPT);
     return own;
 }
 
 enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
                               const struct train_run *run, struct err *err)
 {
-    const struct train_spec spec = fold_spec(&work->table->candidates[candidate].spec);
+    struct train_spec spec = fold_spec(&work->table->candidates[candidate].spec);
     struct train_rows others = {.n = 0};
     struct train_rows own = {.n = 0};
     struct model *model = NULL;
@@ -242,6 +260,8 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
     if (take_fold(work, fold, false, index, &others, err) != ERR_OK) {
         goto done;
     }
+    spec.settings.members = work->scores[candidate].members;
+    spec.settings.epochs = work->scores[candidate].epochs;
     without.spec = &spec;
     without.data = train_rows_user(&others);
     without.failed = NULL; /* each of these rows has an output */
@@ -249,11 +269,8 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
         take_fold(work, fold, true, index, &own, err) != ERR_OK) {
         goto done;
     }
-    struct scoring scoring = {.work = work,
-                              .model = model,
-                              .index = index,
-                              .sums = work->scores[candidate].sums,
-                              .excess = work->scores[candidate].excess};
+    struct scoring scoring = {
+        .work = work, .model = model, .index = index, .to = &work->scores[candidate]};
     const struct evaluation_run how = {.n_threads = run->n_threads, .cancel = run->cancel};
     const struct evaluation_work work_of = {
         .block = {.want = PREDICT_MEAN | PREDICT_VARIANCE |

@@ -9,10 +9,16 @@
 
 /* What is known of a candidate besides its line in the table. */
 struct auto_scores {
-    bool better;    /* its scaling of outputs is that of the best one before it */
+    bool better;      /* its scaling of outputs is that of the best one before it */
+    int members;      /* of the fits without a fold: networks .. */
+    int epochs;       /* .. and iterations or epochs */
+    double last_work; /* of the last training; work of the table is of a fit without a fold */
     double *excess; /* [2 x o] of what has been scored: sums of squared residuals minus the model's
                        variance, in units of the spreads' squares, and their number; mem */
     double *sums;   /* [n_rows] of each row that has been scored, over its outputs; mem */
+    double *means;  /* [n_rows x o] predicted, user's units, of each row that has been scored; NULL:
+                       not kept; mem */
+    double *stds;   /* the same of the total standard deviations */
 };
 
 struct auto_work {
@@ -49,6 +55,11 @@ enum err_code auto_list_candidates(struct auto_work *work, int width, struct err
 /* ERR_TOO_LARGE: none of the candidates, which need so many bytes at least, has room. */
 enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *err);
 
+/* Of the budget that is taken where none is given: may a candidate be tried, once those before it
+ * have been? The first one of each solver is, but for solvers that fit by minibatches where the
+ * evidence has left next to nothing to be learned. */
+bool auto_has_work(const struct auto_work *work, int candidate);
+
 /* Sets the scaling of a candidate whose turn has come, if it is that of the best one so far. */
 void auto_settle_scaling(struct auto_work *work, int candidate);
 
@@ -62,6 +73,24 @@ enum err_code auto_take_rows(struct auto_work *work, struct err *err) MUST_CHECK
  * of train_run. */
 enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
                               const struct train_run *run, struct err *err) MUST_CHECK;
+
+/* ---- the model's own scores (auto_cross.c) ---- */
+
+/* Room for what a candidate predicts, where its scores would be those of the model. ERR_NOMEM. */
+enum err_code auto_keep_predictions(struct auto_work *work, int candidate,
+                                    struct err *err) MUST_CHECK;
+
+/* The share of rows that the last training of a candidate keeps out. */
+double auto_kept_share(const struct auto_work *work, int candidate);
+
+/* What the chosen candidate predicted, where no rows are kept out; *out stays empty elsewhere.
+ * ERR_NOMEM. */
+enum err_code auto_take_cross(const struct auto_work *work, struct train_cross *out,
+                              struct err *err) MUST_CHECK;
+
+/* The noise of each output that is left of the residuals of the chosen candidate, in sigmas [o];
+ * NULL: it has not been scored on all folds, or an output has not been scored. */
+const double *auto_cross_noise(const struct auto_work *work, double *sigmas);
 
 /* ---- comparison (auto_choice.c) ---- */
 

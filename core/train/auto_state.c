@@ -102,6 +102,26 @@ const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work
 
 /* ---- the scores of a candidate ---- */
 
+static void put_row(struct bytes_writer *w, const struct auto_scores *scores, int row, int o)
+{
+    size_t at = (size_t)row * (size_t)o;
+    bytes_put_f64(w, &scores->sums[row], 1);
+    if (scores->means != NULL) {
+        bytes_put_f64(w, scores->means + at, (size_t)o);
+        bytes_put_f64(w, scores->stds + at, (size_t)o);
+    }
+}
+
+static void get_row(struct bytes_reader *r, const struct auto_scores *scores, int row, int o)
+{
+    size_t at = (size_t)row * (size_t)o;
+    bytes_get_f64(r, &scores->sums[row], 1);
+    if (scores->means != NULL) {
+        bytes_get_f64(r, scores->means + at, (size_t)o);
+        bytes_get_f64(r, scores->stds + at, (size_t)o);
+    }
+}
+
 enum err_code auto_save(const struct auto_work *work, int candidate, struct err *err)
 {
     const struct auto_candidate *c = &work->table->candidates[candidate];
@@ -116,7 +136,7 @@ enum err_code auto_save(const struct auto_work *work, int candidate, struct err 
     bytes_put_f64(&w, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
     for (int i = 0; i < work->rows.n; i++) {
         if (work->fold[i] < c->n_folds) {
-            bytes_put_f64(&w, &work->scores[candidate].sums[i], 1);
+            put_row(&w, &work->scores[candidate], i, work->rows.o);
         }
     }
     return checkpoint_save(work->run->run.checkpoint, FIRST_TASK + candidate, &w, err) == ERR_OK
@@ -148,7 +168,7 @@ enum err_code auto_load(struct auto_work *work, int candidate, struct err *err)
         bytes_get_f64(&r, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
         for (int i = 0; i < work->rows.n; i++) {
             if (work->fold[i] < c->n_folds) {
-                bytes_get_f64(&r, &work->scores[candidate].sums[i], 1);
+                get_row(&r, &work->scores[candidate], i, work->rows.o);
             }
         }
         err_kept(checkpoint_check(&r, err));

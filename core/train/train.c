@@ -23,6 +23,7 @@
 #include "predict/conformal_scores.h"
 #include "predict/evaluation.h"
 #include "predict/precision.h"
+#include "train/train_cross.h"
 #include "train/train_part.h"
 #include "train/train_priv.h"
 
@@ -98,7 +99,7 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
         return err->code;
     }
     model->seed = spec->seed;
-    model->single = spec->single;
+    model->precision = spec->precision;
     model->solver = mem_strdup(solver_name(spec->solver));
     model->settings = run->settings_text != NULL ? mem_strdup(run->settings_text) : NULL;
     model->training_range = mem_zalloc_array(2 * (size_t)model->d, sizeof(double));
@@ -235,7 +236,7 @@ static enum err_code new_fold_model(struct trainee *t, int fold, const struct so
     if (new_model(t->run, result->m, &own, err) != ERR_OK) {
         return err->code;
     }
-    own->single = false;
+    own->precision = PRECISION_FLOAT64;
     memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
     memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
     if (copy_posterior(whole, fold, own, err) != ERR_OK ||
@@ -361,6 +362,17 @@ static enum err_code solve_whole(struct trainee *t, struct err *err)
     return err->code;
 }
 
+/* Takes what a cross-validation says for the scores of the model. */
+static enum err_code score_cross(struct trainee *t, const double *range, struct err *err)
+{
+    const struct train_cross *cross = t->run->cross;
+    const struct train_cross_rows rows = {.data = &t->run->data, .output_range = range};
+    struct model *model = t->model;
+    return train_cross_score(cross, &rows, model, &model->scores, err) == ERR_OK
+               ? report_add_number(&model->report, "scores.folds", cross->n_folds, err)
+               : err->code;
+}
+
 /* Scores a published model: conformal scores on the calibration rows, all scores on the validation
  * rows. */
 static enum err_code score_model(struct trainee *t, struct err *err)
@@ -391,7 +403,10 @@ static enum err_code score_model(struct trainee *t, struct err *err)
     }
     train_rows_ranges(t->train.y, t->train.n, model->o, range);
     run = trainee_scoring(t, SCORE_KEPT);
-    return kept.n > 0 ? evaluation_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
+    if (kept.n > 0) {
+        return evaluation_score(model, &kept, range, &run, &model->scores, err);
+    }
+    return t->run->cross != NULL ? score_cross(t, range, err) : ERR_OK;
 }
 
 static enum err_code add_feasible(struct trainee *t, struct err *err)

@@ -48,7 +48,7 @@ struct train_spec {
     enum scaler_kind output_scaling;
     double validation; /* share of the rows kept out (split.h), [0, 0.9] */
     int64_t seed;
-    bool single; /* the model is served in float32 */
+    enum precision precision; /* that the model is served in */
     enum train_start start;
     /* Nothing was asked of the network, its fit, noise, prior and scaling, so that the rows may
      * decide (train_follow_rows). */
@@ -72,6 +72,23 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err) MUS
  * they are few and the solver has such. A warm run keeps its architecture. */
 void train_follow_rows(struct train_spec *spec, int64_t n_rows, int d, int o);
 
+/* Operations of an iteration of a fit by the evidence, roughly: of a network with so many
+ * parameters, to so many values of outputs. */
+double train_evidence_work(double n_params, double values);
+
+/*
+ * Sets the iterations of a fit by the evidence, for all its starts to do about so many operations:
+ * as many as the settings say where these are few, and not below `least`. min_starts: down to so
+ * many starts may be left out for those that are left to have more iterations.
+ */
+struct train_evidence_limits {
+    double operations;
+    int least;
+    int min_starts;
+};
+void train_limit_evidence(struct solver_settings *settings, double n_params, double values,
+                          const struct train_evidence_limits *limits);
+
 /* Completes the architecture for d inputs of the network (space_width) and o outputs and checks it
  * against them. */
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err) MUST_CHECK;
@@ -92,6 +109,8 @@ double train_calibration_share(const struct train_spec *spec);
 enum err_code train_prior_sigmas(const struct train_prior *prior, const struct resnet *net,
                                  double **out, struct err *err) MUST_CHECK;
 
+struct train_cross;
+
 struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data; /* all rows, user's units; x is finite, y finite or, where a row misses an
@@ -107,6 +126,8 @@ struct train_run {
      * noise of a model that would have it measured on kept rows, where none are kept. NULL: not
      * known. */
     const double *cross_noise;
+    const struct train_cross *cross; /* where no rows are kept the model's scores are of these
+                                        predictions; NULL: it has none then */
     struct report *report; /* moves to the model, whose own report follows it; NULL: none */
     const struct cancel *cancel;
     const struct checkpoint *checkpoint; /* may be NULL */

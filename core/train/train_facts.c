@@ -396,7 +396,9 @@ static double spread_to_beat(const struct trainee *t, int j, int exponent, int *
 {
     int n_trained = 0;
     double mean = mean_of(&t->train, j, exponent);
-    double kept = mean_square(&t->kept, j, exponent, mean, n_kept);
+    /* Scores of a cross-validation are of rows that train. */
+    const struct train_rows *scored = t->kept.n > 0 ? &t->kept : &t->train;
+    double kept = mean_square(scored, j, exponent, mean, n_kept);
     return *n_kept >= TRAIN_POOR_ROWS
                ? kept
                : fmax(kept, mean_square(&t->train, j, exponent, mean, &n_trained));
@@ -450,7 +452,7 @@ enum err_code train_facts_judge(struct trainee *t, struct err *err)
     }
     return report_warn(
         report, err, "poor_fit",
-        "%d of %d outputs: rows kept out are predicted hardly better, or worse, than "
+        "%d of %d outputs: rows that did not train are predicted hardly better, or worse, than "
         "by their mean; explained of %s",
         listed.n, o, end_list(&listed));
 }

@@ -14,6 +14,7 @@ void train_rows_release(struct train_rows *rows)
     mem_free(rows->y);
     mem_free(rows->zx);
     mem_free(rows->zy);
+    mem_free(rows->places);
     *rows = (struct train_rows){.n = 0};
 }
 
@@ -27,7 +28,9 @@ enum err_code train_rows_take(struct train_rows *rows, const struct data *data, 
     rows->y = mem_alloc_array(y_count, sizeof *rows->y);
     rows->zx = mem_alloc_array(x_count, sizeof *rows->zx);
     rows->zy = mem_alloc_array(y_count, sizeof *rows->zy);
-    if (rows->x == NULL || rows->y == NULL || rows->zx == NULL || rows->zy == NULL) {
+    rows->places = mem_dup(index, (size_t)n * sizeof *index);
+    if (rows->x == NULL || rows->y == NULL || rows->zx == NULL || rows->zy == NULL ||
+        rows->places == NULL) {
         train_rows_release(rows);
         return err_set(err, ERR_NOMEM, "no memory for %d training rows", n);
     }

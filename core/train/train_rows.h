@@ -16,6 +16,7 @@ struct train_rows {
     int width;  /* columns of zx, once train_rows_scale was called: d, or more with categories */
     double *zx; /* [n x width] what the network sees */
     double *zy;
+    int *places; /* [n] in the rows that they were taken from */
 };
 
 void train_rows_release(struct train_rows *rows);

@@ -86,11 +86,12 @@ static bool filters_models(handler_fn *handler)
            handler == handle_predict || handler == handle_healthz || handler == handle_readyz ||
            handler == handle_models_list || handler == handle_jobs_list ||
            handler == handle_jobs_cancel || handler == handle_job_get ||
-           handler == handle_job_curves || handler == handle_job_delete ||
-           handler == handle_job_events || handler == handle_oip_server ||
-           handler == handle_oip_server_slash || handler == handle_oip_live ||
-           handler == handle_oip_ready || handler == handle_oip_models ||
-           handler == handle_oip_all_stats || handler == handle_oip_index;
+           handler == handle_job_curves || handler == handle_job_result ||
+           handler == handle_job_delete || handler == handle_job_events ||
+           handler == handle_oip_server || handler == handle_oip_server_slash ||
+           handler == handle_oip_live || handler == handle_oip_ready ||
+           handler == handle_oip_models || handler == handle_oip_all_stats ||
+           handler == handle_oip_index;
 }
 
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)

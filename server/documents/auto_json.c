@@ -23,6 +23,7 @@ static const struct part {
     {"prior", NULL, "prior", AUTO_FIXED_PRIOR},
     {"scaling.outputs", "scaling", "outputs", AUTO_FIXED_OUTPUT_SCALING},
     {"optimizer", NULL, "optimizer", AUTO_FIXED_OPTIMIZER},
+    {"split.validation", "split", "validation", AUTO_FIXED_VALIDATION},
 };
 enum { N_PARTS = sizeof parts / sizeof *parts };
 

@@ -214,7 +214,7 @@ static const char *reason_of(const struct choice_table *table, const struct choi
                : line->gap == 0.0 ? "it has the best score"
                                   : "it is as good as the best one, with fewer parameters";
     case AUTO_TIED:
-        return "it is as good as the best one, and not simpler than the chosen one";
+        return "it is within a standard error of the best one";
     case AUTO_WORSE:
         return "it is worse than the best one by more than a standard error";
     case AUTO_DROPPED:

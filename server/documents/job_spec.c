@@ -45,6 +45,9 @@ void job_spec_choose_again(struct job_spec *spec)
     if ((fixed & AUTO_FIXED_OUTPUT_SCALING) == 0) {
         train->output_scaling = defaults.output_scaling;
     }
+    if ((fixed & AUTO_FIXED_VALIDATION) == 0) {
+        train->validation = defaults.validation;
+    }
     train->arch.inputs = train->arch.outputs = 0; /* those of the rows */
     train->start = TRAIN_COLD;
     spec->choice.on = true;

@@ -30,11 +30,12 @@ void model_json_write_names(struct json_write *json, const struct model *model);
 
 /* Members of an object: noise; precision and float32_error. */
 void model_json_write_noise(struct json_write *json, const struct model *model);
+const char *model_json_precision_name(enum precision precision);
 void model_json_write_precision(struct json_write *json, const struct model *model);
 
-/* Sets *single by the member "precision"; untouched when that is absent. */
-enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
-                                        struct err *err) MUST_CHECK;
+/* Sets *precision by the member "precision": PRECISION_AUTO when that is absent. */
+enum err_code model_json_read_precision(const json_t *object, const char *where,
+                                        enum precision *precision, struct err *err) MUST_CHECK;
 
 /*
  * Members of a description: architecture, draws, solver, seed, scores, names and so on. Of the

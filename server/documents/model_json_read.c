@@ -291,21 +291,28 @@ static enum err_code read_rest(const json_t *document, const struct model_tensor
     return model->solver != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a model");
 }
 
-enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
-                                        struct err *err)
+enum err_code model_json_read_precision(const json_t *object, const char *where,
+                                        enum precision *precision, struct err *err)
 {
     const char *text = NULL;
     if (json_read_text((struct json_members){object, where, err}, "precision", 16, &text) !=
         ERR_OK) {
         return err->code;
     }
-    if (text != NULL && strcmp(text, "float64") != 0 && strcmp(text, "float32") != 0) {
-        return err_set(err, ERR_INVALID,
-                       "%s: precision is \"%.16s\", \"float64\" or \"float32\" is needed", where,
-                       text);
+    if (text == NULL) {
+        *precision = PRECISION_AUTO;
+        return ERR_OK;
     }
-    *single = text != NULL ? strcmp(text, "float32") == 0 : *single;
-    return ERR_OK;
+    for (int i = PRECISION_FLOAT64; i <= PRECISION_AUTO; i++) {
+        if (strcmp(text, model_json_precision_name((enum precision)i)) == 0) {
+            *precision = (enum precision)i;
+            return ERR_OK;
+        }
+    }
+    return err_set(err, ERR_INVALID,
+                   "%s: precision is \"%.16s\", \"auto\", \"float64\", \"mixed\" or \"float32\" is "
+                   "needed",
+                   where, text);
 }
 
 /* An export also has float32_error, which is not read but measured again. */
@@ -345,7 +352,7 @@ static enum err_code read_document(const json_t *document, struct model_tensors 
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
     if (posterior_json_read(document, tensors, &arch, &model, err) != ERR_OK ||
         read_rest(document, tensors, model, err) != ERR_OK ||
-        model_json_read_precision(document, "model", &model->single, err) != ERR_OK ||
+        model_json_read_precision(document, "model", &model->precision, err) != ERR_OK ||
         precision_publish(model, err) != ERR_OK) {
         model_unref(model);
     } else {

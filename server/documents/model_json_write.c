@@ -62,10 +62,16 @@ void model_json_write_noise(struct json_write *json, const struct model *model)
     json_write_object_end(json);
 }
 
+const char *model_json_precision_name(enum precision precision)
+{
+    static const char *const names[] = {"float64", "float32", "mixed", "auto"};
+    return names[precision];
+}
+
 void model_json_write_precision(struct json_write *json, const struct model *model)
 {
-    json_write_text(json, "precision", model->single ? "float32" : "float64");
-    if (!model->single) {
+    json_write_text(json, "precision", model_json_precision_name(model->precision));
+    if (model->precision == PRECISION_FLOAT64) {
         json_write_null(json, "float32_error");
         return;
     }

@@ -160,17 +160,20 @@ static enum err_code read_rmse(const json_t *scores, struct model *model, struct
 
 static enum err_code read_scores(const json_t *document, struct model *model, struct err *err)
 {
-    static const char *const keys[] = {"rows",  "relative_error", "rmse",   "output_range",
-                                       "nll",   "nll_draws",      "crps",   "coverage",
-                                       "width", "calibration",    "counts", NULL};
+    static const char *const keys[] = {
+        "rows",     "relative_error", "rmse",        "output_range", "nll",   "nll_draws", "crps",
+        "coverage", "width",          "calibration", "counts",       "folds", NULL};
     const json_t *scores = NULL;
     struct score_list list[N_SCORES];
     int64_t rows = 0;
+    int64_t folds = 0; /* the report has them */
     if (model_json_object(document, "scores", &scores, err) != ERR_OK || scores == NULL) {
         return err->code;
     }
     if (json_read_check_keys(scores, "scores", keys, err) != ERR_OK ||
         read_score_numbers(scores, &rows, &model->scores.relative_error, err) != ERR_OK ||
+        json_read_int((struct json_members){scores, "scores", err}, "folds", 2, INT_MAX, &folds) !=
+            ERR_OK ||
         read_counts(scores, model, rows, err) != ERR_OK ||
         read_rmse(scores, model, err) != ERR_OK ||
         model_json_ranges(json_object_get(scores, "output_range"), "scores output_range", model->o,
@@ -201,6 +204,10 @@ void quality_json_write_scores(struct json_write *json, const char *key, const s
     }
     json_write_object(json, key);
     json_write_int(json, "rows", scores.n_rows);
+    const struct report_item *folds = report_find(&model->report, "scores.folds");
+    if (folds != NULL && folds->n == 1) {
+        json_write_real(json, "folds", folds->values[0]);
+    }
     if (scores.counts != NULL) {
         json_write_array(json, "counts");
         for (size_t j = 0; j < o; j++) {

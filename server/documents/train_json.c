@@ -195,7 +195,7 @@ static enum err_code read_training(const json_t *request, struct train_spec *spe
         read_optimizer(request, spec, err) != ERR_OK ||
         read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
         read_prior(request, spec, err) != ERR_OK ||
-        model_json_read_precision(request, "request", &spec->single, err) != ERR_OK) {
+        model_json_read_precision(request, "request", &spec->precision, err) != ERR_OK) {
         return err->code;
     }
     spec->plain = is_plain(request);
@@ -333,9 +333,11 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
     if ((known & AUTO_FIXED_OPTIMIZER) != 0) {
         write_optimizer(json, &train->settings.optim);
     }
-    json_write_object(json, "split");
-    json_write_real(json, "validation", train->validation);
-    json_write_object_end(json);
+    if ((known & AUTO_FIXED_VALIDATION) != 0) {
+        json_write_object(json, "split");
+        json_write_real(json, "validation", train->validation);
+        json_write_object_end(json);
+    }
     json_write_object(json, "scaling");
     json_write_text(json, "inputs", scaler_kind_name(train->input_scaling));
     if ((known & AUTO_FIXED_OUTPUT_SCALING) != 0) {
@@ -349,7 +351,7 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
         write_prior(json, &train->prior);
     }
     write_calibration(json, &train->calibration);
-    json_write_text(json, "precision", train->single ? "float32" : "float64");
+    json_write_text(json, "precision", model_json_precision_name(train->precision));
     json_write_text(json, "start", train_start_name(train->start));
     json_write_int(json, "seed", train->seed);
     if (spec->choice.chosen) {

@@ -11,7 +11,7 @@
  *    "prior":{"sigma":1,"pre":..,"post":..,"blocks":..,"fan_in":false}          null: flat
  *    "calibration":{"method":"split","share":0.2}         or none, cv+ with folds, jackknife+
  *    "split":{"validation":0.1}, "scaling":{"inputs":"range","outputs":"unit"},
- *    "precision":"float64", "start":"cold"}               or warm: from the served version
+ *    "precision":"auto", "start":"cold"}               or warm: from the served version
  */
 #ifndef TRAIN_JSON_H
 #define TRAIN_JSON_H

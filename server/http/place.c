@@ -25,8 +25,10 @@ struct connection *place_find(struct MHD_Connection *connection)
 struct peer place_peer(const struct serve *serve, const struct sockaddr *address)
 {
     const struct proxies *proxies = serve->settings.proxies;
-    return proxies != NULL && proxies_trust(proxies, address) ? (struct peer){{0}}
-                                                              : peer_of(address);
+    if (proxies != NULL && proxies_trust(proxies, address)) {
+        return (struct peer){{0}};
+    }
+    return peer_of(address);
 }
 
 /* Without memory for it the session works as GnuTLS made it. */

@@ -12,6 +12,7 @@
 #include "base/mem_budget.h"
 #include "documents/job_json.h"
 #include "documents/quality_json.h"
+#include "jobs/analysis.h"
 #include "jobs/attempt_choice.h"
 #include "jobs/job_log.h"
 #include "model/codec.h"
@@ -35,6 +36,7 @@ void attempt_release(struct attempt *attempt)
     model_space_release(&attempt->space);
     served_unref(attempt->base);
     model_unref(attempt->model);
+    train_cross_release(&attempt->cross);
     judgement_release(&attempt->judgement);
     *attempt = (struct attempt){.request = NULL};
 }
@@ -42,6 +44,9 @@ void attempt_release(struct attempt *attempt)
 enum err_code attempt_read(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
+    if (attempt->row.kind != JOB_TRAIN) {
+        return analysis_read(attempt, err);
+    }
     if (job_json_parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
@@ -315,6 +320,7 @@ static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
                                             .spec = &attempt->spec,
                                             .data = &attempt->rows.data,
                                             .candidate = attempt->model,
+                                            .cross = attempt->cross.n > 0 ? &attempt->cross : NULL,
                                             .base = attempt->base,
                                             .n_threads = attempt->settings->n_threads,
                                             .cancel = attempt->cancel};
@@ -339,6 +345,9 @@ static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 
 enum err_code attempt_run(struct attempt *attempt, struct err *err)
 {
+    if (attempt->row.kind != JOB_TRAIN) {
+        return analysis_run(attempt, err);
+    }
     return train_within_memory(attempt, err) == ERR_OK ? judge_and_publish(attempt, err)
                                                        : err->code;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One attempt at a job: from its request to a published version. The result depends only on the
- * request, the rows and the version that training starts from. Checkpoints of an earlier attempt
- * save time and change nothing.
+ * One attempt at a job: from its request to a published version, or to what an analysis found. The
+ * result depends only on the request, the rows and the version that training starts from.
+ * Checkpoints of an earlier attempt save time and change nothing.
  */
 #ifndef ATTEMPT_H
 #define ATTEMPT_H
@@ -10,7 +10,7 @@
 #include "documents/job_spec.h"
 #include "jobs/checkpoints.h"
 #include "jobs/judgement.h"
-#include "jobs/rows.h"
+#include "jobs/rows/rows.h"
 #include "jobs/model_space.h"
 #include "live/models.h"
 #include "store/jobs/job_read.h"
@@ -46,10 +46,12 @@ struct attempt {
     bool is_read;             /* attempt_read has succeeded */
     struct rows rows;
     struct model_space space; /* of the rows */
-    struct served *base;      /* of a warm start */
+    struct served *base;      /* of a warm start; what an analysis reads */
     struct job_spec base_spec;
     bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;
+    struct train_cross
+        cross; /* of auto: predictions of rows that trained, by models without them */
     struct put_result put;
     struct judgement judgement;
 };

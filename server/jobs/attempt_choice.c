@@ -44,19 +44,23 @@ enum err_code attempt_choose(struct attempt *attempt, const struct train_run *ru
         .spec = &spec,
         .run = *run,
         .max_bytes = job_limits_tighter(attempt->settings->max.bytes, attempt->limits.bytes),
+        .cross = &attempt->cross,
         .max_seconds = (double)attempt->limits.seconds * ATTEMPT_CHOICE_SHARE,
         .clock = read_clock,
         .describe = describe_chosen,
         .show = show_table,
         .ctx = attempt};
     mem_free(attempt->table);
+    train_cross_release(&attempt->cross);
     attempt->table = mem_zalloc(sizeof *attempt->table);
     if (attempt->table == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the candidates of auto");
     }
     if (auto_train(&choice, attempt->table, &attempt->model, err) == ERR_OK) {
         const struct auto_table *table = attempt->table;
-        attempt->spec.train.solver = table->candidates[table->chosen].spec.solver;
+        const struct train_spec *chosen = &table->candidates[table->chosen].spec;
+        attempt->spec.train.solver = chosen->solver;
+        attempt->spec.train.validation = chosen->validation;
     }
     return err->code;
 }

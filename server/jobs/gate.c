@@ -170,6 +170,29 @@ static void comparison_release(struct comparison *comparison)
     scores_release(&comparison->served);
 }
 
+/* The candidate's scores on the chosen rows: its own, or those of the models of its folds. */
+static enum err_code score_candidate(const struct comparison *comparison,
+                                     const struct evaluation_run *run, struct scores *out,
+                                     struct err *err)
+{
+    const struct gate_case *c = comparison->c;
+    const struct gate_sample sample = {&comparison->picked.data, comparison->range};
+    if (c->cross == NULL) {
+        return score_rows(c->candidate, &sample, run, out, err);
+    }
+    unsigned char *chosen = mem_alloc((size_t)c->data->n);
+    if (chosen == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to compare a version with the served one");
+    }
+    gate_mark(c, &comparison->choice, chosen);
+    const struct train_cross_rows rows = {c->data, chosen, sample.range};
+    if (train_cross_score(c->cross, &rows, c->candidate, out, err) == ERR_NUMERIC) {
+        err_clear(err);
+    }
+    mem_free(chosen);
+    return err->code;
+}
+
 /* Scores both on the chosen rows. The caller releases the comparison in any case. */
 static enum err_code compare_on(const struct gate_case *c, const struct gate_choice *choice,
                                 struct comparison *out, struct err *err)
@@ -187,7 +210,7 @@ static enum err_code compare_on(const struct gate_case *c, const struct gate_cho
     const struct gate_sample other = {own ? &out->unseen.data : sample.rows, out->range};
     if (gate_pick(c, choice, &out->picked, err) != ERR_OK ||
         (own && gate_pick(c, &unseen, &out->unseen, err) != ERR_OK) ||
-        score_rows(c->candidate, &sample, &run, &out->candidate, err) != ERR_OK ||
+        score_candidate(out, &run, &out->candidate, err) != ERR_OK ||
         choice->basis == GATE_RECORDED) {
         return err->code;
     }

@@ -49,6 +49,13 @@ int gate_count(const struct gate_case *c, const struct gate_choice *choice)
     return n;
 }
 
+void gate_mark(const struct gate_case *c, const struct gate_choice *choice, unsigned char *chosen)
+{
+    for (size_t i = 0; i < (size_t)c->data->n; i++) {
+        chosen[i] = is_chosen(c, choice, i);
+    }
+}
+
 /* ---- choosing ---- */
 
 /* Rows of an age with the facts that a basis asks for. */
@@ -185,10 +192,40 @@ static void describe_same_rows(const struct gate_choice *choice, long long versi
     }
 }
 
+/* Rows that trained the candidate, and were predicted without them. */
+static void describe_cross(const struct gate_case *c, const struct gate_choice *choice, char *out,
+                           size_t size)
+{
+    const struct phrase rows = phrase_count(choice->n, "row");
+    long long version = (long long)c->served_version;
+    switch (choice->basis) {
+    case GATE_BOTH:
+        snprintf(out, size, "%s of its cross-validation that did not train version %lld", rows.text,
+                 version);
+        break;
+    case GATE_RECORDED:
+    case GATE_OWN:
+        snprintf(out, size, "%s of its cross-validation, and %d that version %lld has scores of",
+                 rows.text, choice->n_served, version);
+        break;
+    case GATE_MAYBE:
+        snprintf(out, size, "%s of its cross-validation, which may have trained version %lld",
+                 rows.text, version);
+        break;
+    case GATE_NONE:
+        snprintf(out, size, "no rows");
+        break;
+    }
+}
+
 void gate_describe(const struct gate_case *c, const struct gate_choice *choice, char *out,
                    size_t size)
 {
     long long version = (long long)c->served_version;
+    if (c->cross != NULL) {
+        describe_cross(c, choice, out, size);
+        return;
+    }
     switch (choice->basis) {
     case GATE_BOTH:
         describe_same_rows(choice, version, out, size);

@@ -6,6 +6,7 @@
 #include "documents/job_spec.h"
 #include "fit/data.h"
 #include "model/model.h"
+#include "train/train_cross.h"
 
 /*
  * With fewer rows a comparison tells nothing. Of two equally good versions with independent normal
@@ -31,6 +32,9 @@ enum gate_fact {
 
 struct gate_case {
     const struct model *candidate;
+    /* What models without them predicted of rows that trained the candidate, which are GATE_KEPT
+     * then; its score is of these predictions. NULL: rows were kept out of its training. */
+    const struct train_cross *cross;
     const struct model *served;
     int64_t served_version;
     const struct data *data;    /* all rows of the training, user's units; outputs may be NaN */
@@ -82,6 +86,8 @@ struct gate_picked {
 /* Copies the chosen rows. ERR_NOMEM. A zeroed one may be released. */
 enum err_code gate_pick(const struct gate_case *c, const struct gate_choice *choice,
                         struct gate_picked *out, struct err *err) MUST_CHECK;
+/* chosen [data->n] <- 1 for each of the chosen rows. */
+void gate_mark(const struct gate_case *c, const struct gate_choice *choice, unsigned char *chosen);
 void gate_picked_release(struct gate_picked *picked);
 
 /* The rows of a choice in words: "37 rows kept out of both trainings". */

@@ -23,8 +23,11 @@ static enum err_code take_settings(const struct served *served, struct job_spec 
         spec->train.seed = before.train.seed;
         job->seed_from = served->version;
     }
-    if (!spec->gives_split && before.train.validation > 0.0) {
+    /* What was chosen, rather than asked for, is chosen again. */
+    bool chosen = before.choice.chosen && (before.choice.fixed & AUTO_FIXED_VALIDATION) == 0;
+    if (!spec->gives_split && before.train.validation > 0.0 && !(spec->choice.on && chosen)) {
         spec->train.validation = before.train.validation;
+        spec->choice.fixed |= spec->choice.on ? AUTO_FIXED_VALIDATION : 0u;
         job->split_from = served->version;
     }
     train_spec_release(&before.train);

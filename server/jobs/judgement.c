@@ -105,6 +105,10 @@ enum err_code judgement_begin(const struct judgement_case *the_case, struct judg
     for (size_t i = 0; i < n; i++) {
         out->kept[i] = (unsigned char)(out->kept[i] | fact_if(out->facts[i] == 0, GATE_CLEAN));
     }
+    /* Rows that were predicted without them are as good as kept out. */
+    for (int i = 0; the_case->cross != NULL && i < the_case->cross->n; i++) {
+        out->kept[the_case->cross->rows[i]] |= GATE_KEPT | GATE_CLEAN;
+    }
     return ERR_OK;
 }
 
@@ -179,6 +183,7 @@ enum err_code judgement_run(const struct judgement_case *the_case, struct judgem
     const struct gate_case gate = {.candidate = the_case->candidate,
                                    .served = served->model,
                                    .served_version = served->version,
+                                   .cross = the_case->cross,
                                    .data = the_case->data,
                                    .facts = judgement->facts,
                                    .n_threads = the_case->n_threads,

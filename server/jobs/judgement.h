@@ -18,7 +18,8 @@ struct judgement_case {
     const struct job_spec *spec;
     const struct data *data; /* all rows of the training, user's units */
     const struct model *candidate;
-    const struct served *base; /* of a warm start; NULL: none */
+    const struct train_cross *cross; /* of the candidate, gate_rows.h; NULL: none */
+    const struct served *base;       /* of a warm start; NULL: none */
     int n_threads;
     const struct cancel *cancel; /* may be NULL */
 };

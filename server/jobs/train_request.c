@@ -4,7 +4,7 @@
 #include "documents/job_json.h"
 #include "jobs/inherit.h"
 #include "jobs/model_space.h"
-#include "jobs/rows_check.h"
+#include "jobs/rows/rows_check.h"
 #include "model/space_rows.h"
 #include "store/data/data_read.h"
 

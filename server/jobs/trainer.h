@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The background worker: it claims queued jobs one after the other, trains, publishes a version and
- * has it served (jobs/attempt). It runs at lower priority than the threads that answer requests.
+ * The background workers, one for trainings and one for analyses, so that neither waits for the
+ * other. A worker claims queued jobs one after the other. A training publishes a version and has it
+ * served (jobs/attempt); an analysis stores what it found (jobs/analysis). Workers run at lower
+ * priority than the threads that answer requests.
  *
  * The state of a job is in the store; its progress is in memory. The result of a job depends on its
  * request and rows alone, so an interrupted job ends with the same version, and checkpoints save
@@ -25,14 +27,14 @@ struct trainer_settings {
 /* A read-only replica has none: the functions below take NULL. */
 struct trainer;
 
-/* Requeues interrupted jobs and starts the worker. */
+/* Requeues interrupted jobs and starts the workers. */
 enum err_code trainer_start(const struct trainer_settings *settings, struct trainer **out,
                             struct err *err) MUST_CHECK;
 
-/* False: its thread has ended. */
+/* False: one of its threads has ended. */
 bool trainer_is_alive(const struct trainer *trainer);
 
-/* Cancels the running job, which goes back to the queue, and joins the worker. NULL is fine. */
+/* Cancels the running jobs, which go back to the queue, and joins the workers. NULL is fine. */
 void trainer_stop(struct trainer *trainer);
 
 /* To be called when a job was queued. */
@@ -42,7 +44,7 @@ void trainer_notify(struct trainer *trainer);
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,
                              struct err *err) MUST_CHECK;
 
-/* The number of the job that is running now; 0: none. */
+/* The number of the training that is running now; 0: none. */
 int64_t trainer_running_job(struct trainer *trainer);
 
 struct trainer_progress {

@@ -85,13 +85,46 @@ enum err_code file_model_open(struct surr *s, const char *path, const char *name
 
 /* ---- predictions ---- */
 
+/* Words, which are NaN so far, become places of members too. */
+static enum err_code place_words(const struct space *space, const struct surr_rows *inputs,
+                                 const struct space_rows *rows, int first, struct err *err)
+{
+    char wanted[SPACE_WANTED_CHARS] = "a number is needed";
+    for (int k = 0; k < inputs->n_words; k++) {
+        const struct surr_words *given = &inputs->words[k];
+        const struct space_input *input = space != NULL ? &space->inputs[given->column] : NULL;
+        for (size_t i = 0; i < rows->n; i++) {
+            int row = first + (int)i;
+            const char *word = given->words[row];
+            int place =
+                input != NULL && input->n_values > 0 ? space_member(input, word, strlen(word)) : -1;
+            if (place < 0) {
+                if (input != NULL && input->n_values > 0) {
+                    space_describe_wanted(input, wanted);
+                }
+                return err_set_at(err, ERR_INVALID, row, given->column,
+                                  "inputs: row %d, column %d%s%.40s%s is \"%.40s\", %s", row,
+                                  given->column, input != NULL ? " (\"" : "",
+                                  input != NULL ? input->name : "", input != NULL ? "\")" : "",
+                                  word, wanted);
+            }
+            rows->v[i * rows->stride + (size_t)given->column] = (double)place;
+        }
+    }
+    return ERR_OK;
+}
+
 /* As the server takes numbers under a space: those of categories become places of members. */
-static enum err_code place_members(const struct space *space, const struct space_rows *rows,
-                                   int first, struct err *err)
+static enum err_code place_members(const struct space *space, const struct surr_rows *inputs,
+                                   const struct space_rows *rows, int first, struct err *err)
 {
     struct space_fault fault;
     char wanted[SPACE_WANTED_CHARS];
-    if (!space_place_numbers(space, rows, &fault) && !space_find_fault(space, rows, &fault)) {
+    bool wrong = space != NULL && space_place_numbers(space, rows, &fault);
+    if (!wrong && place_words(space, inputs, rows, first, err) != ERR_OK) {
+        return err->code;
+    }
+    if (!wrong && (space == NULL || !space_find_fault(space, rows, &fault))) {
         return ERR_OK;
     }
     int row = first + (int)fault.row;
@@ -129,7 +162,7 @@ static enum err_code predict_part(const struct surr *s, const struct predict_par
     rows_read(parts->inputs, first, n, x, d);
     req.x = x;
     const struct space_rows rows = {(size_t)n, d, x};
-    if (s->model->space != NULL && place_members(s->model->space, &rows, first, err) != ERR_OK) {
+    if (place_members(s->model->space, parts->inputs, &rows, first, err) != ERR_OK) {
         return err->code;
     }
     for (int k = 0; k < parts->n_results; k++) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "library/row_views.h"
 
+#include "formats/json_write.h"
+
 #include <math.h>
 
 static double load(const struct surr_rows *rows, size_t i, size_t j)
@@ -17,6 +19,37 @@ static bool is_known(enum surr_type type, enum surr_order order)
            (order == SURR_ROW_MAJOR || order == SURR_COLUMN_MAJOR);
 }
 
+const char *const *rows_words(const struct surr_rows *rows, int column)
+{
+    for (int k = 0; k < rows->n_words; k++) {
+        if (rows->words[k].column == column) {
+            return rows->words[k].words;
+        }
+    }
+    return NULL;
+}
+
+static enum err_code check_words(const struct surr_rows *rows, const char *what, struct err *err)
+{
+    for (int k = 0; k < rows->n_words; k++) {
+        const struct surr_words *column = rows->words != NULL ? &rows->words[k] : NULL;
+        if (column == NULL || column->words == NULL || column->column < 0 ||
+            column->column >= rows->n_columns) {
+            return err_set(err, ERR_INVALID, "%s: words %d have no column or are at NULL", what, k);
+        }
+        if (rows_words(rows, column->column) != column->words) {
+            return err_set(err, ERR_INVALID, "%s: column %d has words twice", what, column->column);
+        }
+        for (int i = 0; i < rows->n_rows; i++) {
+            if (column->words[i] == NULL) {
+                return err_set_at(err, ERR_INVALID, i, column->column,
+                                  "%s: row %d, column %d has no word", what, i, column->column);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code rows_check(const struct surr_rows *rows, const char *what, bool missing,
                          struct err *err)
 {
@@ -28,10 +61,13 @@ enum err_code rows_check(const struct surr_rows *rows, const char *what, bool mi
         return err_set(err, ERR_INVALID, "%s: type %d and order %d are not both of surrogated.h",
                        what, (int)rows->type, (int)rows->order);
     }
+    if (check_words(rows, what, err) != ERR_OK) {
+        return err->code;
+    }
     for (int i = 0; i < rows->n_rows; i++) {
         for (int j = 0; j < rows->n_columns; j++) {
             double value = load(rows, (size_t)i, (size_t)j);
-            if (!isfinite(value) && !(missing && isnan(value))) {
+            if (!isfinite(value) && !(missing && isnan(value)) && rows_words(rows, j) == NULL) {
                 return err_set_at(err, ERR_NONFINITE, i, j,
                                   "%s: row %d, column %d is %g (both count from 0)", what, i, j,
                                   value);
@@ -48,6 +84,31 @@ void rows_read(const struct surr_rows *rows, int first, int n, double *out, size
             out[(size_t)i * stride + (size_t)j] = load(rows, (size_t)(first + i), (size_t)j);
         }
     }
+    for (int k = 0; k < rows->n_words; k++) {
+        for (int i = 0; i < n; i++) {
+            out[(size_t)i * stride + (size_t)rows->words[k].column] = NAN;
+        }
+    }
+}
+
+void rows_write_json(const struct surr_rows *rows, int first, int n, struct textbuf *text)
+{
+    struct json_write json = json_write_to(text);
+    json_write_array(&json, NULL);
+    for (int i = first; i < first + n; i++) {
+        json_write_array(&json, NULL);
+        for (int j = 0; j < rows->n_columns; j++) {
+            const char *const *words = rows_words(rows, j);
+            if (words != NULL) {
+                json_write_text(&json, NULL, words[i]);
+            } else {
+                json_write_real(&json, NULL, load(rows, (size_t)i, (size_t)j));
+            }
+        }
+        json_write_array_end(&json);
+    }
+    json_write_array_end(&json);
+    json_write_end(&json);
 }
 
 /* Where a number of the result is. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Predictions of a server. Rows go and results come as NumPy files, which hold the bits of the
- * numbers. An answer has one result, so each result and each part of long inputs is a request of
- * its own; from the second on they name the version that answered the first.
+ * numbers; rows with words go as JSON, whose numbers have digits enough. An answer has one result,
+ * so each result and each part of long inputs is a request of its own; from the second on they name
+ * the version that answered the first.
  */
 #include "library/predict_parts.h"
 #include "library/server_call.h"
@@ -14,7 +15,21 @@
 #include <endian.h>
 #include <string.h>
 
-#define PATH_CHARS 32
+#define PATH_CHARS   32
+#define BEFORE_CHARS 48
+
+static enum err_code encode_words(const struct predict_parts *parts, int first, struct arena *arena,
+                                  struct payload *out, struct err *err)
+{
+    struct textbuf text = textbuf_in(arena);
+    rows_write_json(parts->inputs, first, predict_parts_count(parts, first), &text);
+    if (textbuf_failed(&text)) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    *out = (struct payload){
+        .type = MEDIA_TYPE_JSON, .bytes = text.data, .n_bytes = text.len, .after = "}"};
+    return ERR_OK;
+}
 
 /* The rows of a part as the body of a request. */
 static enum err_code encode_rows(const struct predict_parts *parts, int first, struct arena *arena,
@@ -22,6 +37,9 @@ static enum err_code encode_rows(const struct predict_parts *parts, int first, s
 {
     size_t d = (size_t)parts->inputs->n_columns;
     int n = predict_parts_count(parts, first);
+    if (parts->inputs->n_words > 0) {
+        return encode_words(parts, first, arena, out, err);
+    }
     const size_t shape[] = {(size_t)n, d};
     double *x = arena_alloc_array(arena, (size_t)n * d, sizeof *x);
     const struct npy_array array = {
@@ -126,14 +144,22 @@ static enum err_code ask_for_result(struct exchange_of_part *x, const struct par
                                     int first, const struct payload *rows, struct err *err)
 {
     char rest[PATH_CHARS];
+    char before[BEFORE_CHARS];
+    bool words = x->parts->inputs->n_words > 0;
     struct surr_prediction *out = x->parts->out;
     struct answer answer;
-    snprintf(rest, sizeof rest, "/predict?return=%s", predict_kinds[result->index].name);
+    const char *name = predict_kinds[result->index].name;
+    snprintf(rest, sizeof rest, words ? "/predict" : "/predict?return=%s", name);
+    snprintf(before, sizeof before, "{\"return\":[\"%s\"],\"inputs\":", name);
     struct call call = {.method = "POST",
                         .path = server_version_path(x->s, &x->arena, out->version, rest),
                         .payload = *rows,
                         .at_once = true,
                         .repeats = true};
+    if (words) {
+        call.payload.before = before;
+        call.headers[0] = "Accept: " MEDIA_TYPE_NPY;
+    }
     if (server_call(x->s, x->link, &call, &answer, x->outcome, err) == ERR_OK &&
         read_answer(x->parts, result, first, &answer, err) == ERR_OK) {
         out->version = answer.version;

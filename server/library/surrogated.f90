@@ -55,6 +55,8 @@ module surrogated
     integer(c_int) :: n_columns = 0
     integer(c_int) :: type = REAL64_OF_C
     integer(c_int) :: order = COLUMN_MAJOR
+    type(c_ptr) :: words = c_null_ptr
+    integer(c_int) :: n_words = 0
   end type c_rows
 
   type, bind(c) :: c_prediction

@@ -61,6 +61,12 @@ enum surr_type { SURR_REAL64 = 0, SURR_REAL32 = 1 };
 /* Of C: the numbers of a row are neighbours. Of Fortran: those of a column are. */
 enum surr_order { SURR_ROW_MAJOR = 0, SURR_COLUMN_MAJOR = 1 };
 
+/* A column of inputs whose values are words, the members of a category. */
+struct surr_words {
+    int column;               /* of the rows, from 0 */
+    const char *const *words; /* [n_rows] UTF-8 */
+};
+
 /* A matrix of the caller's, read during the call only. */
 struct surr_rows {
     const void *values; /* [n_rows x n_columns], or [n_columns x n_rows] column-major */
@@ -68,6 +74,10 @@ struct surr_rows {
     int n_columns;
     enum surr_type type;
     enum surr_order order;
+    /* Inputs only: what `values` has in these columns is not looked at. NULL and 0: all are
+     * numbers, of which 2 and 2.0 mean the member "2" of a category. */
+    const struct surr_words *words; /* [n_words] */
+    int n_words;
 };
 
 /* Arrays of the caller's, of the type and order of the inputs; NULL: not wanted. */
@@ -138,10 +148,12 @@ const char *surr_code_text(int code);
  *   tls-client-cert  PEM file of the certificate to show; SURROGATED_TLS_CLIENT_CERT
  *   tls-client-key   PEM file of its key; SURROGATED_TLS_CLIENT_KEY
  *   timeout          seconds that one try may take (60)
- *   retry            seconds during which a server that is busy or away is asked again (60); 0:
- * once threads          that compute a prediction of a file (1) rank             added to keys of
- * uploads; by default what MPI's launcher says source           a note where rows come from, kept
- * with them What the environment says counts at surr_open. value NULL: the default again.
+ *   retry            seconds during which a busy or absent server is asked again (60); 0: once
+ *   threads          that compute a prediction of a file (1)
+ *   rank             added to keys of uploads; by default what MPI's launcher says
+ *   source           a note where rows come from, kept with them
+ *
+ * What the environment says counts at surr_open. value NULL: the default again.
  */
 int surr_set(struct surr *s, const char *name, const char *value);
 
@@ -152,7 +164,12 @@ int surr_shape(struct surr *s, int *n_inputs, int *n_outputs);
  * leave numbers in some of the arrays. */
 int surr_predict(struct surr *s, const struct surr_rows *inputs, struct surr_prediction *out);
 
-/* Stores rows on the server. They are on its disk when it returns. out may be NULL. */
+/*
+ * Stores rows on the server. They are on its disk when it returns. out may be NULL. More than 8
+ * MiB, or than the server takes at once, go in parts, each a batch under a key of its own that is
+ * made of `key`: out->batch is the last one. After a failure the parts before it are stored, as
+ * surr_error says; the same rows under the same key then add what is missing.
+ */
 int surr_append(struct surr *s, const struct surr_upload *upload, struct surr_receipt *out);
 
 /* Queues a training job. request: JSON as POST /v1/models/{m}/train takes it; NULL: trained as

@@ -20,6 +20,7 @@
 #include "machine.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "predict/precision.h"
 #include "predict/predict.h"
 #include "timing.h"
 
@@ -39,7 +40,7 @@ static const struct workload {
     {"W3", 15, 10, 32, 6, WPFN_CUBIC, 1000},
 };
 
-static struct model *make_model(const struct workload *w, bool single)
+static struct model *make_model(const struct workload *w, enum precision precision)
 {
     struct err err = ERR_INIT;
     struct model *model = NULL;
@@ -56,8 +57,8 @@ static struct model *make_model(const struct workload *w, bool single)
     for (size_t k = 0; k < (size_t)w->m * (size_t)model->net.n_params; k++) {
         model->draws[k] = 0.3 * rng_normal(&rng);
     }
-    model->single = single;
-    if (model_publish(model, &err) != ERR_OK) {
+    model->precision = precision;
+    if (precision_publish(model, &err) != ERR_OK) {
         fprintf(stderr, "%s\n", err_msg(&err));
         exit(1);
     }
@@ -185,15 +186,16 @@ static void compare_with_ceiling(int rounds, int max_rows)
     static const struct {
         int rows, threads, at_once;
     } cases[] = {{1, 1, 1}, {16, 1, 1}, {1000, 1, 1}, {1000, 2, 1}, {1000, 2, 4}, {100000, 2, 1}};
-    for (int single = 0; single < 2; single++) {
-        double flops = machine_gemm_flops(single);
-        double tanh_s = machine_tanh_seconds(single);
-        printf("\nfloat%d: GEMM %.1f GFLOP/s, tanh %.2f ns, one core\n", single ? 32 : 64,
-               1e-9 * flops, 1e9 * tanh_s);
+    static const char *const names[] = {"float64", "float32", "mixed"};
+    for (enum precision precision = PRECISION_FLOAT64; precision <= PRECISION_MIXED; precision++) {
+        double flops = machine_gemm_flops(precision == PRECISION_FLOAT32);
+        double tanh_s = machine_tanh_seconds(precision == PRECISION_FLOAT32);
+        printf("\n%s: GEMM %.1f GFLOP/s, tanh %.2f ns, one core\n", names[precision], 1e-9 * flops,
+               1e9 * tanh_s);
         printf("%-4s %6s %8s %8s %12s %12s %9s\n", "", "rows", "threads", "at once", "ceiling us",
                "measured us", "ratio");
         for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++) {
-            struct model *model = make_model(&workloads[w], single);
+            struct model *model = make_model(&workloads[w], precision);
             for (size_t c = 0; c < sizeof cases / sizeof *cases && cases[c].rows <= max_rows; c++) {
                 double ceiling =
                     ceiling_seconds(&workloads[w], cases[c].rows, flops, tanh_s) / cases[c].threads;
@@ -229,7 +231,8 @@ static void scale(int rounds)
             w.r = a == 2 ? v : w.r;
             w.layers = a == 3 ? v : w.layers;
             for (int single = 0; single < 2; single++) {
-                struct model *model = make_model(&w, single);
+                struct model *model =
+                    make_model(&w, single ? PRECISION_FLOAT32 : PRECISION_FLOAT64);
                 double s = predict_seconds(model, a == 0 ? v : 1024, a == 4 ? v : 1, 1, rounds);
                 printf("%s,%d,float%d,%.9g\n", axes[a].name, v, single ? 32 : 64, s);
                 model_unref(model);

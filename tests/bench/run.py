@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Builds a release and prints how fast it is, as ratios measured side by side in this run: to the
-machine's ceiling, to PyTorch, to FastAPI over PyTorch, to the bare HTTP library.
+machine's ceiling, to PyTorch, to ONNX Runtime, to FastAPI over PyTorch, to the bare HTTP library.
 
-usage: run.py [--quick] [--parts machine,core,train,json,torch,nuts,http,batching,latency,scaling] [--out FOLDER]
+usage: run.py [--quick] [--parts machine,core,train,json,torch,onnx,nuts,http,batching,latency,scaling] [--out FOLDER]
 
-Needs wrk (Debian) for HTTP. PyTorch, FastAPI and uvicorn are looked for in this interpreter's
-packages, matplotlib too for the plots; what is absent is skipped with a word.
+Needs meson, ninja and libcheck to build, and wrk (all Debian) for HTTP. PyTorch, ONNX Runtime with onnx,
+FastAPI and uvicorn are looked for in this interpreter's packages, matplotlib too for the plots; what is
+absent is skipped with a word.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import workloads
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "..", "..")
-PARTS = ("machine", "core", "train", "json", "torch", "nuts", "http", "batching", "latency", "scaling")
+PARTS = ("machine", "core", "train", "json", "torch", "onnx", "nuts", "http", "batching", "latency", "scaling")
 LUA = """
 wrk.method = "POST"
 local file = io.open(os.getenv("BENCH_BODY"), "rb")
@@ -50,8 +51,22 @@ def has(*modules):
     return not missing
 
 
+def has_programs(*names):
+    missing = [name for name in names if shutil.which(name) is None]
+    if missing:
+        print(f"  skipped: {', '.join(missing)} not installed")
+    return not missing
+
+
 def run(*command, **kwargs):
-    return subprocess.run(command, check=True, capture_output=True, text=True, **kwargs).stdout
+    """What it prints; a failure ends the benchmark with its last words."""
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, **kwargs).stdout
+    except FileNotFoundError as error:
+        sys.exit(f"run.py: {error.filename} is missing")
+    except subprocess.CalledProcessError as error:
+        words = "\n".join((error.stdout + error.stderr).strip().splitlines()[-15:])
+        sys.exit(f"{words}\nrun.py: {' '.join(command)} failed")
 
 
 def title(text):
@@ -112,6 +127,12 @@ class Bench:
         if not os.path.exists(self.binary("build.ninja")):
             run("meson", "setup", self.build, TOP, "--buildtype=release")
         run("ninja", "-C", self.build)
+        if not os.path.exists(self.binary("tests", "bench", "bench_predict")):
+            # meson leaves the folder tests out where libcheck is missing, and may have found that out long ago.
+            run("meson", "setup", "--reconfigure", "--clearcache", self.build, TOP)
+            run("ninja", "-C", self.build)
+        if not os.path.exists(self.binary("tests", "bench", "bench_predict")):
+            sys.exit("run.py: the programs of tests/bench are not built where libcheck is missing: apt-get install check")
 
     # ---- the core ----
 
@@ -199,6 +220,24 @@ class Bench:
             loop, _ = peer(name, 1, 2, "float64", "loop")
             print(f"{name:4} {1:5} ours {1e3 * mine:8.3f} ms, loop {1e3 * loop:8.3f} ms, "
                   f"ratio {loop / mine:6.0f}", flush=True)
+
+    def run_onnx(self):
+        title("prediction against ONNX Runtime (times in ms; ratio = ONNX Runtime / ours)")
+        if not has("onnxruntime", "onnx", "numpy"):
+            return
+        if not self.core:
+            self.run_core()
+        version = run(sys.executable, "-c", "import onnxruntime; print(onnxruntime.__version__)").strip()
+        print(f"ONNX Runtime {version}, CPU, all optimisations; weights of depth evaluated beforehand\n")
+        print(f"{'':4} {'rows':>5} {'threads':>7} {'precision':>9} {'ours ms':>9} {'ONNX':>9} {'ratio':>6}  form")
+        for name, n in (("W1", 1000), ("W2", 1000), ("W1", 1), ("W2", 1)):
+            for threads in (1, 2) if n > 1 else (1,):
+                for precision in ("float64", "float32"):
+                    mine = self.core[name, n, threads, precision]
+                    theirs, form = run(sys.executable, os.path.join(HERE, "peer_onnx.py"), name, str(n), str(threads),
+                                       precision, "0.5" if self.options.quick else "1").strip().split(" ", 1)
+                    print(f"{name:4} {n:5} {threads:7} {precision:>9} {1e3 * mine:9.3f} {1e3 * float(theirs):9.3f} "
+                          f"{float(theirs) / mine:6.1f}  {form}", flush=True)
 
     def run_nuts(self):
         title("No-U-Turn chains against NumPyro: effective draws a second, one posterior, one estimator")
@@ -298,8 +337,7 @@ class Bench:
 
     def run_http(self):
         title("HTTP: requests a second, wrk on the same machine (64 connections for one row, 4 for 1000)")
-        if shutil.which("wrk") is None:
-            print("  skipped: wrk is not installed")
+        if not has_programs("wrk"):
             return
         one0 = self.body("W0", 1, "json")
         one1 = self.body("W1", 1, "json")
@@ -349,6 +387,8 @@ class Bench:
 
     def run_batching(self):
         title("adaptive batching: W3, one row a request, 64 connections")
+        if not has_programs("wrk"):
+            return
         body = self.body("W3", 1, "json")
         rates = {}
         for label, flags in (("off", ("--batch-rows", "1")), ("on", ())):
@@ -362,6 +402,8 @@ class Bench:
 
     def run_latency(self):
         title("latency of one-row requests at half of the highest rate (16 connections, random pauses), ms")
+        if not has_programs("wrk"):
+            return
         print(f"{'':4} {'most/s':>8} {'at/s':>8} {'50 %':>8} {'75 %':>8} {'90 %':>8} {'99 %':>8}   unloaded 50 %")
         with self.server() as server:
             for name in ("W0", "W1", "W2", "W3"):

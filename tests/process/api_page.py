@@ -34,7 +34,7 @@ FITTED = {
     "mean", "std", "variance", "total_variance", "values", "lower", "upper", "covariance", "samples",
     "jacobian", "loss", "validation_loss", "relative_error", "rmse", "nll", "nll_draws", "crps",
     "coverage", "width", "calibration", "observed", "candidate", "served", "standard_error", "better",
-    "members.best_loss", "members.best_epoch",
+    "members.best_loss", "members.best_epoch", "estimate", "sampling_error", "surrogate_error",
 }
 # What a request says comes back unchanged, whatever its members are called.
 SAID = {"request", "settings", "architecture", "policy"}

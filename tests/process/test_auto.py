@@ -56,19 +56,57 @@ class Auto(ClientTest):
         self.assertNotIn("noise", job["request"])
         choice = self.check_choice(self.ended(job["id"])["version"])
         self.assertEqual([c["name"] for c in choice["candidates"]], ["evidence", "ensemble"])
-        self.assertEqual((choice["rows"], choice["folds"]), (54, 5))
+        self.assertEqual((choice["rows"], choice["folds"]), (60, 5))
         for c in choice["candidates"]:
             self.assertEqual((c["width"], c["layers"], c["basis"], c["output_scaling"]),
                              (4, 1, "constant", "standard"))
         version = self.ok(200, "GET", "/v1/models/m/versions/1")[1]
         self.assertIn(version["settings"]["solver"], ("evidence", "ensemble"))
         self.assertEqual(version["settings"]["settings"]["members"], 2)
-        # As before: the choice is made again, under what was given, on the same split.
+        # As before: the choice is made again, under what was given.
         again = self.train()
-        self.assertEqual(again["inherited"], {"seed": 1, "split": 1})
-        for key in ("solver", "architecture", "settings", "scaling", "seed", "split"):
+        self.assertEqual(again["inherited"], {"seed": 1, "split": None})
+        for key in ("solver", "architecture", "settings", "scaling", "seed"):
             self.assertEqual(again["request"][key], job["request"][key], key)
+        self.assertNotIn("split", again["request"])
         self.assertEqual(self.ended(again["id"])["version"], 1)  # of the same content
+
+    def test_all_rows_train_and_the_gate_compares_what_the_folds_say(self):
+        self.upload()
+        only = {**SMALL, "settings": {"members": 2, "epochs": 60, "keep": 2}}
+        both = {**SMALL, "seed": 1}
+        first = self.ended(self.train(both)["id"])
+        self.assertEqual(self.choice(1)[0], "evidence")
+        version = self.ok(200, "GET", "/v1/models/m/versions/1")[1]
+        self.assertEqual(version["settings"]["split"], {"validation": 0})
+        self.assertEqual((version["scores"]["rows"], version["scores"]["folds"]), (60, 5))
+        self.assertTrue(first["promoted"])
+        # The next one has 20 more rows, which did not train the first one.
+        self.ok(201, "POST", "/v1/models/m/data", rows(20, seed=2))
+        # Errors of so small a network scatter.
+        second = self.ended(self.train({**both, "gate": {"max_increase": 9}})["id"])
+        self.assertTrue(second["promoted"], second["message"])
+        gate = second["gate"]
+        self.assertEqual(gate["basis"], "recorded")
+        self.assertEqual((gate["rows"], gate["served_rows"], gate["new_rows"]), (60, 60, 0))
+        self.assertIn("cross-validation", gate["rows_used"])
+        new = self.ended(self.train({**both, "seed": 2, "gate": {"rows": "all"}})["id"])["gate"]
+        self.assertEqual(new["served_version"], second["version"])
+        # With one candidate nothing is compared, so that a tenth is kept.
+        alone = self.ended(self.train(only)["id"])
+        self.assertNotIn("folds", alone["scores"])
+        self.assertEqual(alone["scores"]["rows"], 8)
+
+    def test_a_version_that_unlearns_is_not_promoted(self):
+        self.upload()
+        self.assertTrue(self.ended(self.train(SMALL)["id"])["promoted"])
+        # As many rows of the same inputs and another function.
+        wrong = rows(60)
+        wrong["outputs"] = [[-3 * value + 5 for value in row] for row in wrong["outputs"]]
+        self.ok(201, "POST", "/v1/models/m/data", wrong)
+        row = self.ended(self.train(SMALL)["id"])
+        self.assertFalse(row["promoted"])
+        self.assertIn("not promoted", row["message"])
 
     def test_a_named_solver_shows_no_choice(self):
         self.upload(20)
@@ -139,6 +177,35 @@ class Auto(ClientTest):
         row = self.ended(job)
         self.assertEqual(row["version"], whole["version"])  # of the same content
         self.assertEqual(self.stored("SELECT count(*) FROM job_checkpoints"), 0)
+
+    def test_a_chosen_version_is_calibrated(self):
+        self.upload()
+        for method in ("split", "cv+"):
+            row = self.ended(self.train({**SMALL, "calibration": {"method": method, "folds": 4},
+                                         "gate": None, "seed": 1})["id"])
+            told = self.ok(200, "GET", f"/v1/models/m/versions/{row['version']}")[1]
+            self.assertEqual(told["settings"]["calibration"]["method"], method)
+            self.check_choice(row["version"])
+            found = self.ok(200, "POST", "/predict", {"model": "m", "inputs": [[0.1, 0.2]],
+                                                      "version": row["version"], "intervals": [0.8]})[1]
+            self.assertEqual(found["intervals"][0]["method"], method)
+            self.assertLess(found["intervals"][0]["lower"][0][0], found["mean"][0][0])
+
+    def test_a_policy_chooses_again(self):
+        self.upload()
+        self.ended(self.train(SMALL)["id"])
+        self.ok(200, "PUT", "/v1/models/m/policy", {"new_rows": 10, "debounce_s": 0})
+        self.ok(201, "POST", "/v1/models/m/data", rows(12, seed=3))
+        end = time.time() + 8 * PATIENCE
+        jobs = []
+        while len(jobs) < 2 and time.time() < end:
+            time.sleep(0.1)
+            jobs = self.ok(200, "GET", "/v1/jobs")[1]["jobs"]
+        job = self.ended(max(job["id"] for job in jobs))
+        self.assertEqual(job["origin"], "new_rows")
+        self.assertEqual(job["request"]["solver"], "auto")
+        self.assertNotIn("split", job["request"])
+        self.assertEqual(self.check_choice(job["version"])["rows"], 72)
 
     def test_the_command_line_prints_the_candidates(self):
         self.upload()

@@ -27,7 +27,8 @@ prepare() {
     if [ ! -f "$build/build.ninja" ]; then
         CC=clang-14 CXX=clang++-14 meson setup "$build" "$top" --buildtype=debugoptimized >/dev/null
     fi
-    ninja -C "$build" schema/sql.h >/dev/null
+    headers=$(ninja -C "$build" -t targets all | sed -n 's|^\(schema/.*\.h\): .*|\1|p')
+    ninja -C "$build" $headers >/dev/null
 }
 
 if [ $# -eq 0 ]; then

@@ -23,6 +23,8 @@ EXEMPT = {
     "core/math/gemm.h": BLAS,
     "core/math/kernels_real.inc": BLAS,
     "core/math/kernels_train.inc": BLAS,
+    "core/math/kernels_back.inc": BLAS,
+    "core/network/plan_real.inc": BLAS,
     "core/network/resnet_tape.c:tape_product": BLAS,
     "core/network/resnet_tape.c:tape_product_back": BLAS,
     "core/network/resnet_tape.c:tape_outer": BLAS,

@@ -11,12 +11,12 @@ import sys
 
 # The rooms of core/ in their order: each may use itself and those before it.
 ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train",
-         "explore"]
+         "explore", "analyse"]
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 FORMATS = ["server/formats", "server/formats/text"]
 BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
-                                      "server/live", "server/jobs", "server/tls", "server/http"]
+                                      "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
@@ -35,8 +35,9 @@ LAYERS = {
     "server/store/access": CORE + ["server/base", "server/access", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base", "server/formats"],
+    "server/jobs/rows": CORE + STORE + ["server/base", "server/documents"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
-                                   "server/live"],
+                                   "server/live", "server/jobs/rows"],
     "server/access": CORE + ["server/base"],
     "server/tls": CORE + ["server/base"],
     "server/http": CORE + ["server/base", "server/access", "server/tls"],
@@ -45,7 +46,7 @@ LAYERS = {
     "server/api/exports": BELOW_API + ["server/api"],
     "server/api/native": BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "schema"],
     **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
-       for folder in ("server/api/umbridge", "server/api/oip", "server/api/explore")},
+       for folder in ("server/api/umbridge", "server/api/oip", "server/api/explore", "server/api/analyses")},
     "server/client": CORE + FORMATS + ["server/base", "server/documents"],
     "server/client/pieces": CORE + FORMATS + ["server/base", "server/documents", "server/client"],
     "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/client",
@@ -75,6 +76,8 @@ OWNERS = {
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "base/version.h": "server/base",
              "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
+             "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
+             "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
              "network/plan_real.inc": "core/network",
              "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600

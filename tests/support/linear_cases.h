@@ -90,7 +90,7 @@ static inline struct model *gaussian_model(const struct setup *s)
     model->gaussian.n_draws = DRAWS;
     model->gaussian.seed = 9;
     model->gaussian.linearised = true;
-    model->single = s->single;
+    model->precision = s->single ? PRECISION_FLOAT32 : PRECISION_FLOAT64;
     if (s->noise_predicted) {
         model_predict_noise(model);
     } else {

@@ -72,6 +72,7 @@ static void write_row_members(struct app *app, struct json_write *json, const st
 {
     json_write_int(json, "id", row->id);
     json_write_text(json, "model", row->model);
+    json_write_text(json, "kind", job_kind_name(row->kind));
     json_write_text(json, "state", job_state_name(row->state));
     json_write_text(json, "origin", row->origin);
     json_write_text(json, "request_id", row->request_id[0] != '\0' ? row->request_id : NULL);

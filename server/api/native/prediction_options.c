@@ -173,7 +173,8 @@ static enum err_code read_samples_of(const json_t *object, struct predict_reques
     const json_t *value = json_object_get(object, SAMPLES_OF);
     const char *kind = json_string_value(value);
     predict->of_observations = kind != NULL && strcmp(kind, kinds[1]) == 0;
-    if (value != NULL && !predict->of_observations && (kind == NULL || strcmp(kind, kinds[0]))) {
+    if (value != NULL && !predict->of_observations &&
+        (kind == NULL || strcmp(kind, kinds[0]) != 0)) {
         return err_set(err, ERR_INVALID, SAMPLES_OF " is %s%.16s%s, \"%s\" or \"%s\" is needed",
                        kind != NULL ? "\"" : "", kind != NULL ? kind : json_read_kind(value),
                        kind != NULL ? "\"" : "", kinds[0], kinds[1]);

@@ -5,7 +5,7 @@
  */
 #include "client/commands.h"
 
-#include "client/request_args.h"
+#include "client/commands/requests.h"
 
 #include "base/mem.h"
 
@@ -74,7 +74,9 @@ static enum err_code ask(struct client *client, const char *action, json_t **doc
     json_t *request = NULL;
     *doc = NULL;
     if (client_check_words(client, 1, 1000, err) != ERR_OK ||
-        request_args_make(client, &request, err) != ERR_OK) {
+        request_read(client, &request, err) != ERR_OK ||
+        request_apply_all(client, request, 1, NULL, err) != ERR_OK) {
+        json_decref(request);
         return err->code;
     }
     char *text = json_dumps(request, JSON_COMPACT);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* surrogated jobs: list, show, curves, cancel. */
+/* surrogated jobs: list, show, curves, result, cancel. */
 #include "client/commands.h"
 
 #include "base/numtext.h"
 #include "base/phrase.h"
+#include "client/commands/results.h"
 #include "client/describe.h"
 #include "client/listing.h"
 
@@ -115,6 +116,11 @@ static enum err_code print_curves(struct client *client, struct err *err)
     return err->code;
 }
 
+static enum err_code print_result(struct client *client, struct err *err)
+{
+    return result_print(client, client_word(client, 1), err);
+}
+
 static enum err_code cancel_job(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
@@ -134,6 +140,7 @@ enum err_code command_jobs(struct client *client, struct err *err)
     static const struct verb verbs[] = {{"list", 1, 1, list_jobs},
                                         {"show", 2, 2, show_job},
                                         {"curves", 2, 2, print_curves},
+                                        {"result", 2, 2, print_result},
                                         {"cancel", 2, 2, cancel_job}};
     return client_run_verb(client, verbs, sizeof verbs / sizeof *verbs, 0, err);
 }

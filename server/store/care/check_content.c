@@ -265,3 +265,29 @@ enum err_code check_checkpoints(struct checking *c, struct err *err)
     }
     return query_close(&q);
 }
+
+/* ---- results ---- */
+
+enum err_code check_results(struct checking *c, struct err *err)
+{
+    int64_t reported = 0;
+    struct query q = query_open(c->conn, SQL_CHECK_RESULTS, err);
+    while (query_row(&q)) {
+        size_t n_sha = 0;
+        size_t n_bytes = 0;
+        bool good = false;
+        int64_t job = query_get_int(&q, 0);
+        const void *sha = query_get_blob(&q, 2, &n_sha);
+        const void *bytes = query_get_blob(&q, 3, &n_bytes);
+        if (chunks_compare(bytes, n_bytes, sha, n_sha, &good, err) != ERR_OK ||
+            checking_advance(c, 0, err) != ERR_OK) {
+            break;
+        }
+        if (!good && job != reported) {
+            checking_found(c, "the result of job %lld does not match its SHA-256; ask for it again",
+                           (long long)job);
+            reported = job;
+        }
+    }
+    return query_close(&q);
+}

@@ -21,5 +21,7 @@ enum err_code check_batches(struct checking *c, const struct check_model *model,
                             struct err *err) MUST_CHECK;
 /* Of the jobs of all models. */
 enum err_code check_checkpoints(struct checking *c, struct err *err) MUST_CHECK;
+/* What jobs found; from schema 9 on. */
+enum err_code check_results(struct checking *c, struct err *err) MUST_CHECK;
 
 #endif

@@ -347,10 +347,12 @@ static enum err_code check_tables(struct checking *c, struct err *err)
     if (check_models(c, err) != ERR_OK || c->report->schema < 3) {
         return err->code;
     }
-    return check_checkpoints(c, &reading) == ERR_OK
+    return check_checkpoints(c, &reading) == ERR_OK &&
+                   (c->report->schema < 9 || check_results(c, &reading) == ERR_OK)
                ? ERR_OK
-               : checking_forgive(c, &reading, err,
-                                  "checkpoints of jobs cannot be read; restore a backup");
+               : checking_forgive(
+                     c, &reading, err,
+                     "checkpoints or results of jobs cannot be read; restore a backup");
 }
 
 enum err_code check_run(const char *path, const struct care_calls *calls,

@@ -8,7 +8,10 @@
 
 static const char *const state_names[] = {"queued", "running", "succeeded", "failed", "cancelled"};
 
+static const char *const kind_names[] = {"train", "analysis", "calibration"};
+
 NAMES_DEFINE(job_state, enum job_state, state_names)
+NAMES_DEFINE(job_kind, enum job_kind, kind_names)
 
 static void get_job_row(struct query *q, void *out)
 {
@@ -38,6 +41,7 @@ static void get_job_row(struct query *q, void *out)
     row->seed_from = query_get_int(q, 22);
     row->split_from = query_get_int(q, 23);
     query_get_text(q, 24, row->warnings, sizeof row->warnings);
+    row->kind = (enum job_kind)query_get_int(q, 25);
 }
 
 enum err_code job_absent(int64_t id, struct err *err)
@@ -57,7 +61,7 @@ enum err_code job_get(struct conn *conn, int64_t id, struct job_row *row, struct
     return query_close(&q) == ERR_OK && !found ? job_absent(id, err) : err->code;
 }
 
-enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err)
+enum err_code job_store_next(struct db *db, enum job_lane lane, int64_t *at_ms, struct err *err)
 {
     struct conn *conn;
     *at_ms = 0;
@@ -65,6 +69,7 @@ enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err)
         return err->code;
     }
     struct query q = query_open(conn, SQL_JOB_NEXT, err);
+    query_int(&q, ":lane", (int64_t)lane);
     if (query_row(&q) && !query_is_null(&q, 0)) {
         int64_t at = query_get_int(&q, 0);
         *at_ms = at > 0 ? at : 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is stored about training jobs. Nothing here changes a job. */
+/* What is stored about jobs: trainings, and analyses of a version. Nothing here changes a job. */
 #ifndef JOB_READ_H
 #define JOB_READ_H
 
@@ -16,6 +16,15 @@
 
 /* Stored as a number. */
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
+
+/* Stored as a number. */
+enum job_kind { JOB_TRAIN, JOB_ANALYSIS, JOB_CALIBRATION };
+
+const char *job_kind_name(enum job_kind kind); /* "train", "analysis", "calibration" */
+struct names job_kind_known(void);
+
+/* Jobs of different lanes run at the same time: trainings, and all others. */
+enum job_lane { JOB_LANE_TRAIN, JOB_LANE_ANALYSE, JOB_N_LANES };
 
 const char *job_state_name(enum job_state state); /* "queued", ... */
 struct names job_state_known(void);
@@ -36,10 +45,12 @@ struct job_row {
     char origin[JOB_ORIGIN_CHARS + 1]; /* who asked: request, new_rows, schedule, drift */
     int64_t not_before_ms;             /* while queued: it does not start before then */
     int faults;                        /* after which it was put back for another attempt */
-    int64_t base_version;              /* where its last attempt started; 0: a cold start */
-    bool promoted;                     /* its version became the default */
-    int64_t seed_from;                 /* the version whose seed the request took over; 0: none */
-    int64_t split_from;                /* the same of its split */
+    enum job_kind kind;
+    int64_t base_version; /* where its last attempt started, 0: a cold start; the version that an
+                             analysis reads */
+    bool promoted;        /* its version became the default */
+    int64_t seed_from;    /* the version whose seed the request took over; 0: none */
+    int64_t split_from;   /* the same of its split */
     char request_id[JOB_REQUEST_ID_CHARS + 1];   /* of the request that asked for it, else empty */
     char traceparent[JOB_TRACEPARENT_CHARS + 1]; /* the trace of that request; may be empty */
     /* Codes of the warnings of its version (core/base/warnings.def), with blanks between them. */
@@ -76,8 +87,9 @@ enum err_code job_store_list(struct db *db, const struct job_filter *filter, str
 /* How many jobs are in each state. counts: [JOB_CANCELLED + 1]. */
 enum err_code job_store_count(struct db *db, int64_t *counts, struct err *err) MUST_CHECK;
 
-/* When the next queued job may start, UTC ms, at least 1; 0: there is none. */
-enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err) MUST_CHECK;
+/* When the next queued job of a lane may start, UTC ms, at least 1; 0: there is none. */
+enum err_code job_store_next(struct db *db, enum job_lane lane, int64_t *at_ms,
+                             struct err *err) MUST_CHECK;
 
 /*
  * The rows that a version was trained on, and the version its training started from (base_version

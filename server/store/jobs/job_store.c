@@ -118,6 +118,8 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
     query_text(&q, ":traceparent", job->traceparent != NULL ? job->traceparent : "");
     query_int(&q, ":seed_from", job->seed_from);
     query_int(&q, ":split_from", job->split_from);
+    query_int(&q, ":kind", (int64_t)job->kind);
+    query_int(&q, ":base_version", job->base_version);
     query_int(&q, ":now", db_now_ms());
     bool added = query_row(&q);
     if (added) {
@@ -129,8 +131,8 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
     return db_write_end(db, err);
 }
 
-enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
-                              struct err *err)
+enum err_code job_store_claim(struct db *db, enum job_lane lane, struct job_row *row,
+                              void **request, size_t *n_bytes, struct err *err)
 {
     struct conn *conn;
     int64_t id = 0;
@@ -139,6 +141,7 @@ enum err_code job_store_claim(struct db *db, struct job_row *row, void **request
         return err->code;
     }
     struct query q = query_open(conn, SQL_JOB_CLAIM, err);
+    query_int(&q, ":lane", (int64_t)lane);
     query_int(&q, ":now", db_now_ms());
     query_int(&q, ":max_wait", JOB_MAX_WAIT_MS);
     if (query_row(&q)) {
@@ -210,6 +213,12 @@ enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, 
     }
     err_kept(finish_job(conn, &end, err));
     return db_write_end(db, err);
+}
+
+enum err_code job_succeed(struct conn *conn, int64_t id, struct err *err)
+{
+    struct ending end = {.id = id, .state = JOB_SUCCEEDED, .message = ""};
+    return finish_job(conn, &end, err);
 }
 
 /* With the version, which may outlive the job. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a training job: queued, running, then succeeded, failed or cancelled.
+ * The life of a job: queued, running, then succeeded, failed or cancelled.
  *
  * A job that was running when its process died is queued again by job_store_recover, until
  * JOB_MAX_STALLED attempts in a row have stored no checkpoint; then it has failed. After a
@@ -26,8 +26,10 @@
 enum job_share { JOB_SHARE_TOKEN, JOB_SHARE_ADDRESS, JOB_N_SHARES };
 
 struct job_new {
+    enum job_kind kind;
     const char *model;
-    const void *request; /* [n_request] */
+    int64_t base_version; /* that an analysis reads, which is not deleted until the job has ended */
+    const void *request;  /* [n_request] */
     size_t n_request;
     int priority;
     const char *origin; /* as in job_row */
@@ -52,13 +54,13 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
                             struct err *err) MUST_CHECK;
 
 /*
- * Makes a queued job running: of those that may start now, and whose model has no running job, the
- * one with the highest priority, and of equals the oldest. A start more than JOB_MAX_WAIT_MS away
- * was noted before the clock was set back, and counts as due. ERR_NOT_FOUND: there is none. The
- * caller frees *request (mem_free), behind which stands a NUL.
+ * Makes a queued job of a lane running: of those that may start now, and whose model has no running
+ * job of that lane, the one with the highest priority, and of equals the oldest. A start more than
+ * JOB_MAX_WAIT_MS away was noted before the clock was set back, and counts as due. ERR_NOT_FOUND:
+ * there is none. The caller frees *request (mem_free), behind which stands a NUL.
  */
-enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
-                              struct err *err) MUST_CHECK;
+enum err_code job_store_claim(struct db *db, enum job_lane lane, struct job_row *row,
+                              void **request, size_t *n_bytes, struct err *err) MUST_CHECK;
 
 /*
  * Notes the rows of a job's attempt, and the version it starts from (0: none). job_store_publish
@@ -125,5 +127,10 @@ struct job_result {
  */
 enum err_code job_store_publish(struct db *db, int64_t id, const struct job_result *result,
                                 struct put_result *out, struct err *err) MUST_CHECK;
+
+/* ---- inside a transaction of the caller's ---- */
+
+/* Ends a running job that has succeeded without a version. ERR_CONFLICT: it does not run. */
+enum err_code job_succeed(struct conn *conn, int64_t id, struct err *err) MUST_CHECK;
 
 #endif

@@ -126,7 +126,7 @@ START_TEST(derivatives_match_central_differences)
             gradient += jac[c * k_all + i] * e[c] * weight_of(&s, c);
         }
         ck_assert_double_eq_tol(s.lm.gradient[i], gradient, 1e-7 * max_gradient);
-        for (int j = i; !s.lm.few && j < k_all; j++) {
+        for (int j = 0; !s.lm.few && j <= i; j++) {
             ck_assert_double_eq_tol(s.lm.sums[i * k_all + j], h[i * k_all + j], 1e-7 * max);
         }
     }
@@ -208,6 +208,71 @@ START_TEST(steps_lower_the_loss_to_where_its_gradient_is_0)
     for (int k = 0; k < s.p.net.n_params; k++) {
         double gradient = s.lm.gradient[k] + s.lm.precision[k] * s.lm.params[k];
         ck_assert_double_eq_tol(gradient, 0.0, 1e-3);
+    }
+    steps_release(&s);
+}
+END_TEST
+
+/*
+ * theta <- theta - d - a / 2 with d and a of dense algebra, where f'' along d is a difference of
+ * another length than the program's: the two agree to the difference's own error, which is of the
+ * second order.
+ */
+START_TEST(steps_are_bent_by_the_second_derivative_along_them)
+{
+    struct err err = ERR_INIT;
+    struct steps s;
+    struct arch arch = two_by_two();
+    static double jac[2 * N * MAX_K], h[MAX_K * MAX_K];
+    double e[2 * N], above[2 * N], below[2 * N];
+    double d[MAX_K] = {0.0}, a[MAX_K] = {0.0}, pull[MAX_K] = {0.0}, start[MAX_K], at[MAX_K];
+    double longest = 0.0, bend = 0.0;
+    bool moved;
+    steps_init(&s, &arch, 1, n_rows[_i]);
+    int k_all = s.p.net.n_params;
+    memcpy(start, s.lm.params, sizeof *start * (size_t)k_all);
+    residuals_at(&s, start, e);
+    numeric_jacobian(&s, jac);
+    dense_sums(&s, jac, -1, h);
+    s.lm.damping = 1000.0;
+    for (int k = 0; k < k_all; k++) {
+        h[k * k_all + k] += s.lm.precision[k] + s.lm.damping;
+        pull[k] = s.lm.precision[k] * start[k];
+        for (int c = 0; c < 2 * N; c++) {
+            pull[k] += jac[c * k_all + k] * e[c] * weight_of(&s, c);
+        }
+    }
+    invert(k_all, h);
+    for (int k = 0; k < k_all * k_all; k++) {
+        d[k / k_all] += h[k] * pull[k % k_all];
+    }
+    for (int side = -1; side <= 1; side += 2) {
+        for (int k = 0; k < k_all; k++) {
+            at[k] = start[k] + 0.02 * side * d[k];
+        }
+        residuals_at(&s, at, side < 0 ? below : above);
+    }
+    for (int k = 0; k < k_all; k++) {
+        pull[k] = 0.0;
+        for (int c = 0; c < 2 * N; c++) {
+            double second = (above[c] - 2.0 * e[c] + below[c]) / (0.02 * 0.02);
+            pull[k] += jac[c * k_all + k] * second * weight_of(&s, c);
+        }
+    }
+    for (int k = 0; k < k_all * k_all; k++) {
+        a[k / k_all] += h[k] * pull[k % k_all];
+    }
+    ck_assert_int_eq(levenberg_linearise(&s.lm, &err), ERR_OK);
+    ck_assert_int_eq(levenberg_step(&s.lm, &moved, &err), ERR_OK);
+    ck_assert(moved);
+    ck_assert_double_eq_tol(s.lm.damping, 1000.0 / 6.0, 1e-9); /* the first try */
+    for (int k = 0; k < k_all; k++) {
+        longest = fmax(longest, fabs(d[k]));
+        bend = fmax(bend, fabs(a[k]) / 2.0);
+    }
+    ck_assert_double_gt(bend, 1e-3 * longest);
+    for (int k = 0; k < k_all; k++) {
+        ck_assert_double_eq_tol(s.lm.params[k], start[k] - d[k] - 0.5 * a[k], 0.02 * bend);
     }
     steps_release(&s);
 }
@@ -308,6 +373,7 @@ int main(void)
     tcase_add_loop_test(tc, derivatives_match_central_differences, 0, 2);
     tcase_add_loop_test(tc, the_posterior_is_that_of_dense_algebra, 0, 2);
     tcase_add_loop_test(tc, steps_lower_the_loss_to_where_its_gradient_is_0, 0, 2);
+    tcase_add_loop_test(tc, steps_are_bent_by_the_second_derivative_along_them, 0, 2);
     tcase_add_test(tc, a_linear_network_needs_one_undamped_step);
     tcase_add_loop_test(tc, threads_do_not_change_a_bit, 0, 2);
     tcase_add_test(tc, a_matrix_that_is_singular_to_rounding_is_survived);

@@ -125,6 +125,22 @@ START_TEST(tanh_keeps_its_bounds)
 }
 END_TEST
 
+/* One product with one row. */
+static void row_of(const struct kernels *k, int n_out, int n_in, const double *wt,
+                   const double *bias, const double *z, double *out)
+{
+    const struct kernels_rows_f64 p = {.n_out = n_out,
+                                       .n_in = n_in,
+                                       .n = 1,
+                                       .share = 1,
+                                       .period = 1,
+                                       .wt = wt,
+                                       .bias = bias,
+                                       .z = z,
+                                       .out = out};
+    k->rows_f64(&p);
+}
+
 /*
  * For every shape, the sets with fused multiply-add agree to the last bit with each other, and
  * rows agree with columns.
@@ -171,7 +187,7 @@ START_TEST(kernels_agree)
                     for (int k = 0; k < n_in; k++) {
                         column[k] = z[(size_t)k * ld + c];
                     }
-                    all[i]->row_f64(n_out, n_in, wt, bias, column, row);
+                    row_of(all[i], n_out, n_in, wt, bias, column, row);
                     for (int o = 0; o < n_out; o++) {
                         double exact = bias[o];
                         double exact32 = 0.0;
@@ -228,8 +244,16 @@ START_TEST(lanes_are_networks_of_their_own)
                 for (int k = 0; k < n_out; k++) {
                     b[k] = bias[k * KERNELS_LANES + lane];
                 }
-                all[i]->row_f64(n_out, n_in, w, b, x, alone);
-                all[i]->row_f32(n_out, n_in, w32, NULL, x32, alone32);
+                row_of(all[i], n_out, n_in, w, b, x, alone);
+                const struct kernels_rows_f32 p = {.n_out = n_out,
+                                                   .n_in = n_in,
+                                                   .n = 1,
+                                                   .share = 1,
+                                                   .period = 1,
+                                                   .wt = w32,
+                                                   .z = x32,
+                                                   .out = alone32};
+                all[i]->rows_f32(&p);
                 for (int o = 0; o < n_out; o++) {
                     ck_assert(alone[o] == out[o * KERNELS_LANES + lane]);
                     ck_assert(alone32[o] == out32[o * KERNELS_LANES + lane]);

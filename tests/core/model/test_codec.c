@@ -196,7 +196,7 @@ START_TEST(what_an_older_program_wrote_keeps_its_bytes)
     memcpy(first.bytes + first.size - 4, second.bytes + second.size - 4, 4);
     first.bytes[8] = 1;
     struct model *oldest = load(&first);
-    ck_assert(!oldest->single);
+    ck_assert_int_eq(oldest->precision, PRECISION_FLOAT64);
     ck_assert_double_eq(oldest->draws[5], model->draws[5]);
     struct stored lifted = store(oldest);
     ck_assert(same(&second, &lifted));

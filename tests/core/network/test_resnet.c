@@ -317,6 +317,7 @@ START_TEST(row_gradients_and_jacobians_are_those_of_rows_alone)
         size_t stride = k + 3;
         double *found = calloc(n * stride, sizeof *found);
         double *jac = calloc(n * o * k, sizeof *jac);
+        double *columns = calloc(k * (n + 64), sizeof *columns);
         double *dy = calloc(3 * n * o, sizeof *dy);
         double *y = dy + n * o;
         double *one = y + n * o;
@@ -328,6 +329,17 @@ START_TEST(row_gradients_and_jacobians_are_those_of_rows_alone)
         resnet_forward(f.tape, f.n, f.x, y);
         resnet_row_gradients(f.tape, dy, found, stride);
         resnet_param_jacobian(f.tape, jac, one);
+        resnet_column_gradients(f.tape, dy, columns);
+        size_t wide = resnet_tape_stride(f.tape);
+        ck_assert(wide >= n && wide < n + 64);
+        for (size_t row = 0; row < wide; row++) {
+            for (size_t c = 0; c < k; c++) {
+                f.grad[c] = columns[c * wide + row];
+                ck_assert(row < n || f.grad[c] == 0.0);
+            }
+            ck_assert(row >= n ||
+                      oracle_error(f.grad, found + row * stride, (int)k) <= TOLERANCE);
+        }
         for (size_t row = 0; row < n; row++) {
             resnet_forward(f.tape, 1, f.x + row * (size_t)f.net.arch.inputs, y);
             resnet_backward(f.tape, dy + row * o, f.grad, NULL);
@@ -341,6 +353,7 @@ START_TEST(row_gradients_and_jacobians_are_those_of_rows_alone)
             }
         }
         free(found);
+        free(columns);
         free(jac);
         free(dy);
         fixture_release(&f);

@@ -31,7 +31,7 @@ static struct model *two_heads(int width, bool single)
         model->draws[k] = 0.4 * rng_normal(&rng);
     }
     model_predict_noise(model);
-    model->single = single;
+    model->precision = single ? PRECISION_FLOAT32 : PRECISION_FLOAT64;
     model->in[0] = (struct scaler){SCALER_STANDARD, 5.0, 2.0};
     model->out[0] = (struct scaler){SCALER_RANGE, -100.0, 30.0};
     model->out[1] = (struct scaler){SCALER_NONE, 0.0, 1.0};

@@ -221,12 +221,13 @@ START_TEST(a_budget_of_fits_is_kept)
 END_TEST
 
 /* Trains with a budget of seconds; three candidates. */
-static struct model *choose_in(double seconds, struct auto_table *table)
+static struct model *choose_in(double seconds, double limit, struct auto_table *table)
 {
     struct work_clock clock = {.n_fits = 3 * FOLDS + 1};
     struct auto_spec spec = tiny_spec(0);
     struct auto_run run = run_of(&spec, wide_rows(FEW));
     spec.seconds = seconds;
+    run.max_seconds = limit;
     run.clock = read_clock;
     run.ctx = &clock;
     run.run.progress = pass_time;
@@ -238,7 +239,8 @@ static struct model *choose_in(double seconds, struct auto_table *table)
 START_TEST(a_budget_of_seconds_ends_a_candidate)
 {
     struct auto_table table;
-    struct model *model = choose_in(FOLDS + 0.5, &table); /* and the last training has to end too */
+    struct model *model =
+        choose_in(FOLDS + 0.5, 0.0, &table); /* and the last training has to end too */
     ck_assert_double_lt(fabs(table.candidates[0].seconds - 1.0), 1e-9);
     ck_assert_int_eq(table.candidates[0].n_folds, 1);
     ck_assert_int_eq(table.chosen, 0);
@@ -250,7 +252,7 @@ END_TEST
 START_TEST(a_fit_beyond_the_budget_is_stopped)
 {
     struct auto_table table;
-    struct model *model = choose_in(0.5, &table);
+    struct model *model = choose_in(0.5, 0.0, &table);
     ck_assert_int_eq(table.candidates[0].n_folds, 0);
     ck_assert_double_lt(table.candidates[0].seconds, 0.75);
     ck_assert_int_eq(table.chosen, 0);
@@ -263,11 +265,20 @@ START_TEST(a_budget_of_seconds_ends_the_search)
 {
     struct auto_table table;
     for (int k = 0; k < 2; k++) {
-        struct model *model = choose_in(k == 0 ? FOLDS + 1.5 : 1e6, &table);
+        struct model *model = choose_in(k == 0 ? FOLDS + 1.5 : 1e6, 0.0, &table);
         ck_assert_double_lt(fabs(table.candidates[0].seconds - FOLDS), 1e-9);
         ck_assert_int_eq(count(&table, AUTO_BUDGET), k == 0 ? 2 : 0);
         ck_assert_ptr_nonnull(report_find(&model->report, "auto.evidence.seconds"));
         model_unref(model);
+    }
+    /* A limit of the job ends it too, also one below the budget; a version then tells no seconds.
+     */
+    for (int k = 0; k < 2; k++) {
+        struct model *limited = choose_in(k == 0 ? 0.0 : 1e6, FOLDS + 1.5, &table);
+        ck_assert_int_eq(count(&table, AUTO_BUDGET), 2);
+        ck_assert_int_eq(table.candidates[0].n_folds, FOLDS);
+        ck_assert((report_find(&limited->report, "auto.evidence.seconds") == NULL) == (k == 0));
+        model_unref(limited);
     }
     struct err err = ERR_INIT;
     struct model *model = NULL;
@@ -322,7 +333,7 @@ START_TEST(noise_is_known_without_kept_rows)
     spec.base.output_scaling = SCALER_LOG;
     struct auto_run run = run_of(&spec, rows_of(N));
     struct model *model = choose(&run, &table);
-    ck_assert_int_eq(model->scores.n_rows, 0);
+    ck_assert_int_eq(model->scores.n_rows, N); /* in the folds */
     ck_assert_ptr_nonnull(model->noise_sigma);
     ck_assert_double_gt(model->noise_sigma[0], 0.01 * 1024.0);
     ck_assert_double_lt(model->noise_sigma[0], 0.06 * 1024.0);

@@ -54,18 +54,18 @@ START_TEST(ties_go_to_the_simpler)
         double noise = i / 2 % 2 == 0 ? 1.0 : -1.0;
         double hard = 100.0 * (i % 7); /* for all of them, so it is no doubt about a difference */
         p.sums[0][i] = hard;
-        p.sums[1][i] = hard + 0.1 + noise; /* behind by 0.1 with an error of 0.16 */
-        p.sums[2][i] = hard + 0.2 + noise; /* behind by 0.2 */
-        p.sums[3][i] = hard + 0.01;        /* behind by little, but surely */
+        p.sums[1][i] = hard + 0.03 + noise; /* behind by 0.03 with an error of 0.16 */
+        p.sums[2][i] = hard + 0.1 + noise;  /* tied, but behind by more than a quarter of that */
+        p.sums[3][i] = hard + 0.01;         /* behind by little, but surely */
     }
     note_scores(&p);
     auto_choose(&p.work);
     ck_assert_int_eq(p.table.chosen, 1);
     ck_assert_int_eq(all[0].outcome, AUTO_TIED);
     ck_assert_int_eq(all[1].outcome, AUTO_CHOSEN);
-    ck_assert_int_eq(all[2].outcome, AUTO_WORSE);
+    ck_assert_int_eq(all[2].outcome, AUTO_TIED);
     ck_assert_int_eq(all[3].outcome, AUTO_WORSE);
-    ck_assert_double_lt(fabs(all[1].gap - 0.1), 1e-12);
+    ck_assert_double_lt(fabs(all[1].gap - 0.03), 1e-12);
     ck_assert_double_lt(fabs(all[1].gap_error - 1.0 / sqrt(ROWS - 1.0)), 1e-12);
     ck_assert_double_eq(all[0].gap, 0.0);
 }
@@ -267,18 +267,21 @@ START_TEST(evidence_is_for_few_rows)
     struct listed l;
     make_rows(MAX);
     list_for(&l, AUTO_EVIDENCE_ROWS);
-    ck_assert_str_eq(l.table.candidates[0].name, "evidence_16x2_constant");
-    ck_assert_str_eq(l.table.candidates[1].name, "evidence_16x2_constant_log");
-    ck_assert_int_ge(count(&l, SOLVER_EVIDENCE), 4);
+    ck_assert_str_eq(l.table.candidates[0].name, "evidence_16x1_constant");
+    ck_assert_str_eq(l.table.candidates[1].name, "evidence_16x1_constant_log");
+    ck_assert_int_ge(count(&l, SOLVER_EVIDENCE), 2);
     ck_assert_int_ge(count(&l, SOLVER_ENSEMBLE), 1);
     release(&l);
     list_for(&l, AUTO_EVIDENCE_ROWS + 1);
     ck_assert_int_eq(count(&l, SOLVER_EVIDENCE), 0);
     ck_assert_int_ge(count(&l, SOLVER_ENSEMBLE), 3);
     release(&l);
-    /* As many steps with twice the rows. */
-    list_for(&l, 2 * AUTO_EVIDENCE_ROWS);
-    ck_assert_int_eq(2 * l.table.candidates[0].spec.settings.epochs,
+    list_for(&l, AUTO_FULL_ROWS);
+    ck_assert_int_ge(count(&l, SOLVER_EVIDENCE), 6);
+    release(&l);
+    /* As many steps with more rows. */
+    list_for(&l, MAX);
+    ck_assert_int_eq(MAX / 5000 * l.table.candidates[0].spec.settings.epochs,
                      train_defaults(SOLVER_ENSEMBLE).settings.epochs);
     release(&l);
 }
@@ -320,7 +323,7 @@ START_TEST(logarithms_are_kept_where_they_were_better)
         auto_settle_scaling(&l.work, better);
         ck_assert_int_eq(l.table.candidates[better].spec.output_scaling == SCALER_LOG, log == 1);
         ck_assert_str_eq(l.table.candidates[better].name,
-                         log == 1 ? "evidence_8x2_constant_log" : "evidence_8x2_constant");
+                         log == 1 ? "evidence_24x1_constant_log" : "evidence_24x1_constant");
     }
     release(&l);
     /* A value without a logarithm, and values that are nearly alike. */
@@ -333,6 +336,60 @@ START_TEST(logarithms_are_kept_where_they_were_better)
     }
     list_for(&l, 50);
     ck_assert_str_eq(l.table.candidates[1].name, "ensemble_32x4_linear");
+    release(&l);
+}
+END_TEST
+
+/* Few operations leave out starts first, then iterations, and never the least of either. */
+START_TEST(fits_by_the_evidence_are_limited)
+{
+    const struct train_evidence_limits limits = {.operations = 1e9, .least = 60, .min_starts = 2};
+    const double k = 400.0;
+    double values = 10.0;
+    for (int i = 0; i < 12; i++, values *= 2.0) {
+        struct solver_settings s = solver_defaults(SOLVER_EVIDENCE);
+        const struct solver_settings all = s;
+        double one = train_evidence_work(k, values);
+        train_limit_evidence(&s, k, values, &limits);
+        ck_assert_int_ge(s.members, 2);
+        ck_assert_int_le(s.members, all.members);
+        ck_assert_int_ge(s.epochs, 60);
+        ck_assert_int_le(s.epochs, all.epochs);
+        ck_assert(s.members * s.epochs * one <= limits.operations ||
+                  (s.members == 2 && s.epochs == 60));
+        ck_assert(all.members * all.epochs * one > limits.operations || s.epochs == all.epochs);
+        ck_assert_double_gt(train_evidence_work(k, 2.0 * values), one);
+    }
+    /* Starts that are wanted stay. */
+    struct solver_settings s = solver_defaults(SOLVER_EVIDENCE);
+    struct train_evidence_limits own = limits;
+    own.min_starts = s.members;
+    train_limit_evidence(&s, k, values, &own);
+    ck_assert_int_eq(s.members, own.min_starts);
+    ck_assert_int_eq(s.epochs, 60);
+}
+END_TEST
+
+/* Ensembles are not tried where evidence leaves next to nothing, and else the first one always is.
+ */
+START_TEST(ensembles_are_tried_where_something_is_left)
+{
+    struct listed l;
+    make_rows(1000);
+    list_for(&l, 1000);
+    int first = 0;
+    while (l.table.candidates[first].spec.solver != SOLVER_ENSEMBLE) {
+        first++;
+    }
+    l.table.candidates[0].outcome = AUTO_SCORED;
+    l.table.candidates[0].n_folds = 1;
+    l.table.candidates[0].score = 1.0;
+    ck_assert(auto_has_work(&l.work, first));
+    l.table.candidates[0].work = 10.0 * AUTO_WORK;
+    ck_assert(auto_has_work(&l.work, first));
+    ck_assert(!auto_has_work(&l.work, l.table.n - 1));
+    l.table.candidates[0].score = -4.0;
+    ck_assert(!auto_has_work(&l.work, first));
     release(&l);
 }
 END_TEST
@@ -350,6 +407,8 @@ int main(void)
     tcase_add_test(tc, an_output_of_one_row_leaves_nothing_to_compare);
     tcase_add_test(tc, evidence_is_for_few_rows);
     tcase_add_test(tc, candidates_differ);
+    tcase_add_test(tc, fits_by_the_evidence_are_limited);
+    tcase_add_test(tc, ensembles_are_tried_where_something_is_left);
     tcase_add_test(tc, logarithms_are_kept_where_they_were_better);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

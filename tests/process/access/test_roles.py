@@ -64,6 +64,8 @@ TABLE = {
     "GET /v1/jobs": ("READ", "filtered"),
     "DELETE /v1/jobs": ("WRITE", "filtered"),
     "GET /v1/jobs/{id}": ("READ", "hidden"),
+    "POST /v1/models/{m}/analyses": ("WRITE", "named"),
+    "GET /v1/jobs/{id}/result": ("READ", "hidden"),
     "GET /v1/jobs/{id}/curves": ("READ", "hidden"),
     "DELETE /v1/jobs/{id}": ("WRITE", "hidden"),
     "GET /v1/jobs/{id}/events": ("READ", "hidden"),

@@ -4,7 +4,7 @@
  *
  *   library_probe compare SERVER FILE MODEL   both back ends, all types and orders; prints numbers
  *   library_probe threads SERVER FILE MODEL   handles that threads share
- *   library_probe faults WHERE MODEL          each allocation fails in turn
+ *   library_probe faults WHERE MODEL JOB [WORD ..]   each allocation fails in turn
  *   library_probe call WHERE MODEL NAME=VALUE .. OPERATION ..   one call, its code and its message
  */
 #include "probe.h"

@@ -14,13 +14,26 @@
 
 /* ---- failing allocations ---- */
 
-/* All of what a handle does; the first code that is not OK. */
-static int use_handle(char **argv, const struct probe_rows *rows)
+static int predict_mean(struct surr *s, const struct surr_rows *inputs)
+{
+    double mean[64];
+    struct surr_prediction answer = {.n_outputs = 1, .mean = mean};
+    probe_demand(inputs->n_rows <= 64, "too many rows");
+    return surr_predict(s, inputs, &answer);
+}
+
+/* All of what a handle does; the first code that is not OK. words: of the last column; NULL: none.
+ */
+static int use_handle(char **argv, const struct probe_rows *rows, const struct surr_words *words)
 {
     struct surr *s = NULL;
     struct probe_answer answer = {.type = SURR_REAL64};
     const struct surr_upload upload = {
-        .inputs = {.values = rows->x, .n_rows = rows->n, .n_columns = rows->d},
+        .inputs = {.values = rows->x,
+                   .n_rows = rows->n,
+                   .n_columns = rows->d,
+                   .words = words,
+                   .n_words = words != NULL ? 1 : 0},
         .outputs = {.values = rows->y, .n_rows = rows->n, .n_columns = rows->o},
         .key = "the-same"};
     struct surr_receipt receipt;
@@ -28,13 +41,15 @@ static int use_handle(char **argv, const struct probe_rows *rows)
     bool server = strncmp(argv[0], "file:", 5) != 0;
     code = code != SURR_OK ? code : surr_set(s, "source", "a test");
     code = code != SURR_OK ? code : surr_shape(s, NULL, NULL);
-    if (code == SURR_OK) {
+    if (code == SURR_OK && words != NULL) {
+        code = predict_mean(s, &upload.inputs);
+    } else if (code == SURR_OK) {
         code = probe_predict(s, rows, &answer);
         probe_release_answer(&answer);
     }
     if (server) {
         code = code != SURR_OK ? code : surr_append(s, &upload, &receipt);
-        code = code != SURR_OK ? code : surr_wait(s, atoll(argv[2]), 60.0, NULL);
+        code = code != SURR_OK || words != NULL ? code : surr_wait(s, atoll(argv[2]), 60.0, NULL);
     }
     probe_demand((code == SURR_OK) == (*surr_error(s) == '\0'), "code and message disagree");
     surr_close(s);
@@ -45,14 +60,15 @@ int probe_faults(int argc, char **argv)
 {
     struct probe_rows rows;
     probe_read_rows(&rows, true);
-    probe_demand(argc == 3, "faults WHERE MODEL JOB");
+    const struct surr_words words = {.column = rows.d - 1, .words = (const char *const *)argv + 3};
+    probe_demand(argc == 3 || argc == 3 + rows.n, "faults WHERE MODEL JOB [WORD ..]");
     for (int for_ever = 0; for_ever < 2; for_ever++) {
         int code = SURR_NOMEM;
         long n = 0;
         while (code != SURR_OK && n < MAX_FAULTS) {
             long before = mem_live();
             mem_fail_after(++n, for_ever != 0);
-            code = use_handle(argv, &rows);
+            code = use_handle(argv, &rows, argc > 3 ? &words : NULL);
             long attempts = mem_attempts();
             mem_fail_after(0, false);
             if (code != SURR_OK && code != SURR_NOMEM) {
@@ -108,6 +124,38 @@ static int call_append(struct surr *s, int argc, char **argv)
     return code;
 }
 
+/* words COLUMN WORD ..: appends (with outputs) and predicts rows whose column has these words. */
+static int call_words(struct surr *s, int argc, char **argv)
+{
+    struct probe_rows rows;
+    double mean[64], std[64];
+    int code = SURR_OK;
+    bool upload = argc > 1 && strcmp(argv[0], "append") == 0;
+    probe_read_rows(&rows, upload);
+    probe_demand(argc == rows.n + 2 && rows.n * rows.o <= 64, "words OPERATION COLUMN WORD ..");
+    struct surr_words words = {.column = atoi(argv[1]), .words = (const char *const *)argv + 2};
+    const struct surr_rows inputs = {
+        .values = rows.x, .n_rows = rows.n, .n_columns = rows.d, .words = &words, .n_words = 1};
+    if (upload) {
+        const struct surr_upload all = {
+            .inputs = inputs,
+            .outputs = {.values = rows.y, .n_rows = rows.n, .n_columns = rows.o},
+            .key = "words",
+            .missing = 1};
+        struct surr_receipt receipt = {.batch = 0};
+        code = surr_append(s, &all, &receipt);
+        printf("rows %lld\n", (long long)receipt.n_rows);
+    } else {
+        struct surr_prediction answer = {.n_outputs = rows.o, .mean = mean, .std = std};
+        code = surr_predict(s, &inputs, &answer);
+        for (int i = 0; code == SURR_OK && i < rows.n * rows.o; i++) {
+            printf("%.17g %.17g\n", mean[i], std[i]);
+        }
+    }
+    probe_release_rows(&rows);
+    return code;
+}
+
 static int call_train(struct surr *s, int argc, char **argv)
 {
     int64_t job = 0;
@@ -143,6 +191,7 @@ static int call_operation(struct surr *s, int argc, char **argv)
     const char *name = argv[0];
     return strcmp(name, "predict") == 0  ? call_predict(s)
            : strcmp(name, "append") == 0 ? call_append(s, argc - 1, argv + 1)
+           : strcmp(name, "words") == 0  ? call_words(s, argc - 1, argv + 1)
            : strcmp(name, "train") == 0  ? call_train(s, argc - 1, argv + 1)
            : strcmp(name, "wait") == 0   ? call_wait(s, argc - 1, argv + 1)
                                          : call_shape(s);

@@ -2,6 +2,7 @@
 """libsurrogated against a real server, and against the files that it exports."""
 
 import json
+import math
 import os
 import random
 import re
@@ -13,7 +14,7 @@ import unittest
 from harness import HERE, Server, ServerTest, architecture, document, full_document, gaussian
 from library_harness import as_rows, call, probe
 
-OK, INVALID, FILE, TIMEOUT, NOT_FOUND, UNSUPPORTED, JOB_FAILED = 0, 1, 3, 5, 7, 12, 13
+OK, INVALID, FILE, TIMEOUT, NOT_FOUND, REFUSED, UNSUPPORTED, JOB_FAILED = 0, 1, 3, 5, 7, 8, 12, 13
 SMALL = {"solver": "ensemble", "settings": {"members": 2, "epochs": 20}, "seed": 1}
 
 
@@ -117,6 +118,48 @@ class Bits(LibraryTest):
                 messages.append(message.split("inputs: ")[1])
             self.assertEqual(*messages)
 
+    def test_members_of_categories_may_be_words(self):
+        space = {"inputs": [{"name": "k"}, {"name": "mesh", "type": "category", "values": ["coarse", "fine \"2\"", "très fin"]}],
+                 "outputs": [{"name": "q"}, {"name": "r"}]}
+        self.ok(201, "PUT", "/v1/models/w", document(arch=architecture(inputs=4, outputs=2), space=space))
+        given = [[0.1, "fine \"2\""], [1 / 3, "coarse"], [-0.7, "très fin"], [0.25, "coarse"]]
+        rows = as_rows([[k, math.nan] for k, _ in given], 2)
+        words = [word for _, word in given]
+        path = "file:" + self.export("w")
+        _, answer = self.ok(200, "POST", "/v1/models/w/predict", {"inputs": given, "return": ["mean", "std"]})
+        wanted = [[m, s] for mean, std in zip(answer["mean"], answer["std"]) for m, s in zip(mean, std)]
+        for where in (self.url, path):
+            code, message, text = call(where, "w", "words", "predict", 1, *words, rows=rows)
+            self.assertEqual((code, message), (OK, ""))
+            self.assertEqual([list(map(float, line.split())) for line in text.splitlines()], wanted)
+        for where in (self.url, path):
+            code, message, _ = call(where, "w", "words", "predict", 1, *words[:3], "medium", rows=rows)
+            self.assertEqual(code, INVALID)
+            self.assertIn('is "medium", one of "coarse", ', message)
+            code, message, _ = call(where, "w", "words", "predict", 0, *words, rows=rows.replace("nan", "1"))
+            self.assertEqual(code, INVALID)
+            self.assertIn("is needed", message)
+            for column in (-1, 2):
+                code, message, _ = call(where, "w", "words", "predict", column, *words, rows=rows)
+                self.assertEqual((code, message), (INVALID, "inputs: words 0 have no column or are at NULL"))
+        self.ok(201, "PUT", "/v1/models/numbers", small())
+        for where in (self.url, "file:" + self.export("numbers")):
+            code, message, _ = call(where, "numbers", "words", "predict", 1, "a", rows=as_rows([[0.5, 0.5]], 1))
+            self.assertEqual(code, INVALID)
+            self.assertRegex(message, "row 0, column 1 is .*number")
+        one = document(arch=architecture(inputs=4, outputs=1), space={**space, "outputs": ["q"]})
+        self.ok(201, "PUT", "/v1/models/one", one)
+        for where in (self.url, "file:" + self.export("one")):
+            self.assertIn("allocations", probe("faults", where, "one", 0, *words, rows=as_rows(
+                [[k, 0.0] for k, _ in given], 1, points(4, 1))))
+        # Rows to train on, one of which misses an output.
+        table = as_rows([[k, math.nan] for k, _ in given], 2, [[1.0, 2.0], [3.0, math.nan], [5.0, 6.0], [7.0, 8.0]])
+        for _ in range(2):
+            self.assertEqual(call(self.url, "w", "words", "append", 1, *words, rows=table), (OK, "", "rows 4"))
+        _, stored = self.ok(200, "GET", "/v1/models/w/data/rows")
+        self.assertEqual(stored["inputs"], given)
+        self.assertEqual(stored["outputs"], [[1, 2], [3, None], [5, 6], [7, 8]])
+
     def test_rows_outside_the_training_range_are_counted_and_logarithms_scaled(self):
         doc = document(arch=architecture(inputs=2, outputs=1), training_range=[[0.5, 2.0], [0.0, 1.0]],
                        scaling={"inputs": [{"kind": "log", "shift": 0, "scale": 1}, {"kind": "none"}],
@@ -177,6 +220,29 @@ class Use(LibraryTest):
         self.assertEqual(call(self.url, self.m, "shape")[2], "shape 2 1")
         code, message, _ = call(self.url, self.m, "wait", 999, 1)
         self.assertEqual(code, NOT_FOUND, message)
+
+    def test_what_the_server_does_not_take_at_once_goes_in_parts(self):
+        server = Server(os.path.join(self.folder, "small"), "--max-body-bytes", "2000")
+        os.mkdir(server.folder)
+        server.start()
+        try:
+            url = f"http://127.0.0.1:{server.port}"
+            inputs, outputs = points(300, 2), points(300, 1, seed=2)
+            rows = as_rows(inputs, 1, outputs)
+            code, message, text = call(url, "m", "rank=3", "append", "run-1", rows=rows)
+            self.assertEqual((code, message), (OK, ""))
+            self.assertRegex(text, "^batch [0-9]+ rows 300 of 300$")
+            code, message, text = call(url, "m", "rank=3", "append", "run-1", rows=rows)
+            self.assertRegex(text, "^batch [0-9]+ rows 300 of 300 repeated$")
+            found = server.request("GET", "/v1/models/m/data/rows")[2]
+            self.assertEqual((found["inputs"], found["outputs"]), (inputs, outputs))
+            batches = server.request("GET", "/v1/models/m/data/batches")[2]["batches"]
+            self.assertEqual(len(batches), 4)  # of 75 rows, 1,928 bytes
+            # A row that is too long by itself.
+            wide = as_rows(points(2, 400), 1, points(2, 1))
+            self.assertEqual(call(url, "wide", "append", "run-3", rows=wide)[0], REFUSED)
+        finally:
+            self.assertEqual(server.stop(), 0, server.log_text()[-2000:])
 
     def test_missing_outputs_are_taken_where_that_is_said(self):
         inputs = points(3, 2)

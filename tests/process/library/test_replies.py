@@ -139,6 +139,22 @@ class Replies(unittest.TestCase):
             self.assertEqual({body for _, _, body in stub.got}, {npy([[0.5, 1.0]])})
             self.assertIn("outputs=1", stub.got[0][0])
 
+    def test_a_long_upload_goes_in_parts_under_keys_of_their_own(self):
+        stored = reply(201, {"batch": 1, "rows": 2, "total_rows": 9})
+        rows = as_rows([[0.5], [0.6], [0.7]], 1, [[1.0], [2.0], [3.0]])
+        stub = self.stub(reply(413, {"title": "too large"}), stored, None, stored)
+        self.assertEqual(call(stub.url, "m", "append", "mine", rows=rows), (OK, "", "batch 1 rows 4 of 9"))
+        self.assertEqual([headers["Idempotency-Key"] for _, headers, _ in stub.got],
+                         ['"mine"', '"mine.rows0-1"', '"mine.rows2-2"', '"mine.rows2-2"'])
+        self.assertEqual([body for _, _, body in stub.got][1:3], [npy([[0.5, 1.0], [0.6, 2.0]]), npy([[0.7, 3.0]])])
+        # A fault after the first part says how far it came, and the same call goes on from there.
+        stub = self.stub(reply(413, {"title": "too large"}), stored, reply(507, {"title": "full"}))
+        self.assertEqual(call(stub.url, "m", "append", "mine", rows=rows),
+                         (SERVER, "after 2 of 3 rows were stored: full", ""))
+        stub = self.stub(reply(413, {"title": "too large"}))
+        self.assertEqual(call(stub.url, "m", "append", "mine", rows=rows), (REFUSED, "too large", ""))
+        self.assertEqual(len(stub.got), 3)  # 3 rows, 2, 1
+
     def test_a_training_is_sent_again_only_when_it_was_not_taken(self):
         stub = self.stub(reply(429, {"title": "busy"}, Retry_After=1), reply(202, {"id": 5}))
         self.assertEqual(call(stub.url, "m", "train", "{}"), (OK, "", "job 5"))

@@ -126,6 +126,38 @@ START_TEST(rounding_keeps_no_version_out)
 }
 END_TEST
 
+/* The candidate's score is that of the predictions of its folds, not of what it answers itself. */
+START_TEST(folds_speak_for_a_version_of_all_rows)
+{
+    static int rows[N];
+    static double mean[N], std[N];
+    struct train_cross cross = {.n = N, .o = 1, .n_folds = 5, .rows = rows, .mean = mean};
+    struct gate_spec spec = {.on = true, .rows = GATE_ALL, .max_increase = 0.1};
+    cross.std = std;
+    for (int bad = 0; bad < 2; bad++) {
+        struct gate_case c = pose(N);
+        double squares = 0.0;
+        int n = 0;
+        c.cross = &cross;
+        for (int i = 0; i < N; i++) {
+            double gap = (bad ? 0.5 : 1e-3) * (1.0 + i % 3);
+            rows[i] = i;
+            mean[i] = y[i] + gap;
+            std[i] = 1.0;
+            facts[i] |= GATE_KEPT | GATE_CLEAN;
+            squares += (facts[i] & GATE_SEEN) == 0 ? gap * gap : 0.0;
+            n += (facts[i] & GATE_SEEN) == 0;
+        }
+        struct gate_verdict v = judge(&spec, c, answering(0.25), answering(1e6));
+        double range = y[N - 1] - y[0];
+        ck_assert_int_eq(v.n, n);
+        ck_assert_double_eq_tol(v.candidate, sqrt(squares / n) / range, 1e-9);
+        ck_assert_int_eq(v.passed, !bad);
+        ck_assert_ptr_nonnull(strstr(v.rows_used, "cross-validation"));
+    }
+}
+END_TEST
+
 /* ---- which rows ---- */
 
 /* How many kept rows there are of each kind. */
@@ -370,6 +402,7 @@ int main(void)
     json_read_init();
     Suite *suite = suite_create("gate");
     TCase *judging = tcase_create("judging");
+    tcase_add_test(judging, folds_speak_for_a_version_of_all_rows);
     tcase_add_test(judging, scores_are_those_of_the_kept_rows);
     tcase_add_loop_test(judging, rounding_keeps_no_version_out, 0, 2);
     tcase_add_test(judging, the_best_basis_there_is_is_taken);

@@ -91,8 +91,9 @@ static struct job_row train(void)
     void *text = NULL;
     int64_t id;
     ck_assert_int_eq(job_store_add(loop.app.db, &job, &id, &err), ERR_OK);
-    ck_assert_int_eq(job_store_claim(loop.app.db, &attempt.row, &text, &attempt.n_request, &err),
-                     ERR_OK);
+    ck_assert_int_eq(
+        job_store_claim(loop.app.db, JOB_LANE_TRAIN, &attempt.row, &text, &attempt.n_request, &err),
+        ERR_OK);
     attempt.request = text;
     ck_assert_msg(attempt_read(&attempt, &err) == ERR_OK, "%s", err.msg);
     ck_assert_msg(attempt_run(&attempt, &err) == ERR_OK, "%s", err.msg);

@@ -235,7 +235,7 @@ static int64_t claim(void)
     struct job_row row = {.id = 0};
     void *request = NULL;
     size_t n = 0;
-    enum err_code code = job_store_claim(db, &row, &request, &n, &err);
+    enum err_code code = job_store_claim(db, JOB_LANE_TRAIN, &row, &request, &n, &err);
     ck_assert(code == ERR_OK || code == ERR_NOT_FOUND);
     mem_free(request);
     return code == ERR_OK ? row.id : 0;
@@ -280,7 +280,7 @@ START_TEST(a_job_put_off_waits_for_its_time)
     int64_t later = db_now_ms() + 60000;
     ck_assert_int_eq(job_store_retry(db, id, later, "disk full", &err), ERR_OK);
     ck_assert_int_eq(claim(), 0);
-    ck_assert_int_eq(job_store_next(db, &next, &err), ERR_OK);
+    ck_assert_int_eq(job_store_next(db, JOB_LANE_TRAIN, &next, &err), ERR_OK);
     ck_assert_int_eq(next, later);
     struct job_row row = get(id);
     ck_assert_int_eq(row.state, JOB_QUEUED);

@@ -109,7 +109,7 @@ START_TEST(its_death_is_told_to_clients_and_to_the_watchdog)
     wait_told("WATCHDOG=1");
     ck_assert_int_eq(get("/readyz"), 200);
     ck_assert(trainer_is_alive(loop.app.trainer));
-    wake_stop(&loop.app.trainer->wake);
+    wake_stop(&loop.app.trainer->workers[JOB_LANE_TRAIN].wake);
     wait_told(status);
     ck_assert(!trainer_is_alive(loop.app.trainer));
     ck_assert_int_eq(get("/readyz"), 503);

@@ -200,7 +200,8 @@ static int64_t start_job(int64_t base, bool claim)
     int64_t id;
     ck_assert_int_eq(job_store_add(db, &job, &id, &err), ERR_OK);
     if (claim) {
-        ck_assert_int_eq(job_store_claim(db, &row, &request, &n_request, &err), ERR_OK);
+        ck_assert_int_eq(job_store_claim(db, JOB_LANE_TRAIN, &row, &request, &n_request, &err),
+                         ERR_OK);
         mem_free(request);
     }
     ck_assert_int_eq(job_store_set_data(db, id, &data, base, &err), ERR_OK);

@@ -63,7 +63,8 @@ int64_t moved_jobs_claim(struct moved_jobs *m)
     struct job_row row;
     void *request = NULL;
     size_t n = 0;
-    ck_assert_msg(job_store_claim(m->db, &row, &request, &n, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(job_store_claim(m->db, JOB_LANE_TRAIN, &row, &request, &n, &err) == ERR_OK, "%s",
+                  err.msg);
     mem_free(request);
     return row.id;
 }

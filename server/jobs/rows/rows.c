@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "jobs/rows.h"
+#include "jobs/rows/rows.h"
 
 #include "base/mem.h"
 #include "store/data/data_read.h"

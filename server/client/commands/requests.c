@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/request_args.h"
-
-#include "client/files.h"
+#include "client/commands/requests.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "client/files.h"
 
 static enum err_code no_memory(struct err *err)
 {
@@ -38,8 +37,8 @@ static enum err_code set_at_path(json_t *object, char *name, json_t *value, stru
     return json_object_set_new(object, name, value) == 0 ? ERR_OK : no_memory(err);
 }
 
-enum err_code request_args_apply(struct client *client, json_t *request, const char *setting,
-                                 request_top_fn *is_top_level, struct err *err)
+enum err_code request_apply(struct client *client, json_t *request, const char *setting,
+                            request_place_fn *place, struct err *err)
 {
     const char *equals = strchr(setting, '=');
     json_t *text = json_string(setting);
@@ -51,8 +50,8 @@ enum err_code request_args_apply(struct client *client, json_t *request, const c
         return err_set(err, ERR_INVALID, "\"%.60s\" is not of the form NAME=VALUE", setting);
     }
     char *name = arena_strndup(&client->arena, setting, (size_t)(equals - setting));
-    if (name != NULL && strchr(name, '.') == NULL && is_top_level != NULL && !is_top_level(name)) {
-        name = arena_printf(&client->arena, "settings.%s", name);
+    if (name != NULL && place != NULL && strchr(name, '.') == NULL) {
+        name = place(client, name);
     }
     json_t *value = read_value(equals + 1);
     if (name == NULL || value == NULL) {
@@ -62,7 +61,7 @@ enum err_code request_args_apply(struct client *client, json_t *request, const c
     return set_at_path(request, name, value, err);
 }
 
-enum err_code request_args_read(struct client *client, json_t **out, struct err *err)
+enum err_code request_read(struct client *client, json_t **out, struct err *err)
 {
     const char *name = client->args->values[OPT_REQUEST];
     struct input input;
@@ -90,23 +89,57 @@ enum err_code request_args_read(struct client *client, json_t **out, struct err 
     return err->code;
 }
 
-enum err_code request_args_make(struct client *client, json_t **out, struct err *err)
+enum err_code request_apply_all(struct client *client, json_t *request, int first_word,
+                                request_place_fn *place, struct err *err)
 {
     const struct args *args = client->args;
-    json_t *request = NULL;
-    err_kept(request_args_read(client, &request, err));
     for (int i = 0; i < args->n_given && err->code == ERR_OK; i++) {
         if (args->given[i].option == OPT_SET) {
-            err_kept(request_args_apply(client, request, args->given[i].value, NULL, err));
+            err_kept(request_apply(client, request, args->given[i].value, place, err));
         }
     }
-    for (int i = 1; i < args->n_words && err->code == ERR_OK; i++) {
-        err_kept(request_args_apply(client, request, args->words[i], NULL, err));
+    /* People write --set a=1 b=2. */
+    for (int i = first_word; i < args->n_words && err->code == ERR_OK; i++) {
+        err_kept(request_apply(client, request, args->words[i], place, err));
     }
-    if (err->code != ERR_OK) {
-        json_decref(request);
+    return err->code;
+}
+
+/* The id of the job in an answer, which is told to people unless they follow the job anyway. */
+static enum err_code report_queued(struct client *client, const struct answer *answer, char **id,
+                                   struct err *err)
+{
+    json_t *doc = NULL;
+    if (client_parse(answer, 0, &doc, err) != ERR_OK) {
         return err->code;
     }
-    *out = request;
-    return ERR_OK;
+    *id = arena_printf(&client->arena, "%s", client_member(client, doc, "id"));
+    if (!json_is_integer(json_object_get(doc, "id"))) {
+        err_set(err, ERR_CORRUPT, "the server's answer is not a job");
+    } else if (*id == NULL) {
+        no_memory(err);
+    } else if (!client->json && client->args->values[OPT_WAIT] == NULL) {
+        printf("job %s of %s is %s; `surrogated watch %s` follows it\n", *id,
+               client_member(client, doc, "model"), client_member(client, doc, "state"), *id);
+    }
+    json_decref(doc);
+    return err->code != ERR_OK ? err->code : client_flush(err);
+}
+
+enum err_code request_queue(struct client *client, const char *route, const char *request,
+                            char **id, struct err *err)
+{
+    struct answer answer = {.status = 0};
+    struct call call = {
+        .method = "POST",
+        .path = client_path(client, "/v1/models/", client_word(client, 0), route, NULL)};
+    if (request != NULL) {
+        call.payload = (struct payload){
+            .type = "application/json", .bytes = request, .n_bytes = strlen(request)};
+    }
+    if (client_call(client, &call, &answer, err) == ERR_OK) {
+        err_kept(report_queued(client, &answer, id, err));
+    }
+    answer_release(&answer);
+    return err->code;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "jobs/rows_check.h"
+#include "jobs/rows/rows_check.h"
 
 #include "base/mem.h"
-#include "jobs/rows.h"
+#include "jobs/rows/rows.h"
 #include "store/data/data_read.h"
 #include "train/train_rows.h"
 

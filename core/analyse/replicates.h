@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the statistics of R replicates and m draws to numbers with their errors. With theta(s) the
+ * numbers that follow from statistics s, s_j the mean over the replicates of draw j, and s_j(-r)
+ * the mean without replicate r:
+ *
+ *   estimate         T = mean_j theta(s_j)
+ *   surrogate_error  standard deviation over j of theta(s_j)
+ *   sampling_error   sqrt((R - 1)/R sum_r (T_r - mean T_r)^2),   T_r = mean_j theta(s_j(-r))
+ */
+#ifndef REPLICATES_H
+#define REPLICATES_H
+
+#include "analyse/analyse_priv.h"
+
+/*
+ * all: [R x m x n_statistics]. result has its arrays. A number that is not defined for a draw is
+ * not defined. ERR_NOMEM.
+ */
+enum err_code replicates_join(const struct analysis *a, const double *all,
+                              struct analyse_result *result, struct err *err) MUST_CHECK;
+
+/* The quantile of Student's distribution for the ends of a two-sided 95 % interval. */
+double replicates_student(int degrees);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reverse mode for one row by a plan: values and gradients by the inputs of several draws, with the
+ * weights that serve predictions. A draw's weights are read twice, the second time while they are
+ * still in the cache. For plans in float there is none, since derivatives are computed in double.
+ */
+#ifndef PLAN_GRADIENT_H
+#define PLAN_GRADIENT_H
+
+#include "network/plan.h"
+
+/* The number of draws that may be taken at a time; 0: the plan is in float. */
+int plan_gradient_group(const struct plan *plan);
+
+/* Doubles of scratch for n draws. */
+size_t plan_gradient_scratch(const struct plan *plan, int n);
+
+/* Draws first .. first + n - 1, and the scratch of plan_gradient_scratch for n draws. */
+struct plan_gradient {
+    const struct plan *plan;
+    int first, n;
+    double *scratch;
+};
+
+/*
+ * Values of the draws at the row x [d], scaled as the network wants it: y [n x n_out]. Leaves in
+ * the scratch what the backward pass needs.
+ */
+void plan_gradient_forward(const struct plan_gradient *of, const double *x, double *y);
+
+/*
+ * After plan_gradient_forward of the same draws, and as often as wanted: dx [n x d] <- each draw's
+ * gradient by x of a scalar F with dF/dy = dy [n x n_out].
+ */
+void plan_gradient_backward(const struct plan_gradient *of, const double *dy, double *dx);
+
+#endif

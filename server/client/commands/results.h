@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an analysis found, as CSV. */
+#ifndef RESULTS_H
+#define RESULTS_H
+
+#include "client/client.h"
+
+/*
+ * Prints the result of a job: a line for each number, with the table, its place along each axis,
+ * and the number with its errors. With --json the server's JSON.
+ */
+enum err_code result_print(struct client *client, const char *id, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The request for an analysis: the body of POST /v1/models/{m}/analyses, and the text that its job
+ * keeps, in which everything stands that the result depends on.
+ *
+ *    "kind": "sobol"                     core/analyse/analyse.def
+ *    "version": "@default"
+ *    "space": {..}                       the model's own when it is absent
+ *    "outputs": ["T"]                    all
+ *    "fixed": {"k": 0.4, "mesh": "fine"} inputs that have one value
+ *    "seed": 1, "points": 1024, "replicates": 16, "draws": 100, "priority": 0
+ *
+ *    sobol             "second_order": true, "groups": [["k","h"], ..]
+ *    shapley           "correlation": [{"inputs": ["k","h"], "value": 0.6}, ..]
+ *    propagate         "quantiles": [0.05, 0.95], "bins": 50
+ *    failure           "region": [{"output": "T", "above": 900}, ..], "method": "subset"
+ *    slices            "slices": [["k"], ["k","h"]], "grid": 51, "at": {"k": 0.4}
+ */
+#ifndef ANALYSIS_REQUEST_H
+#define ANALYSIS_REQUEST_H
+
+#include "analyse/analyse.h"
+#include "base/textbuf.h"
+
+#include <jansson.h>
+
+#define ANALYSIS_MAX_PRIORITY 100
+
+struct analysis_request {
+    struct arena arena; /* of all that follows */
+    struct space *space;
+    struct analyse_spec spec;
+    struct law *laws; /* [d] */
+    int n_outputs;
+    int *outputs; /* [n_outputs] of the model's */
+    int draws;    /* of the model's that are used */
+    int64_t priority;
+    struct field_model of;
+    struct field field;
+};
+
+/* What a request is about. */
+struct analysis_subject {
+    const struct model *model;
+    struct space *space; /* the model's; NULL: it has none */
+};
+
+/*
+ * Reads and checks a request, analyse_check included. ERR_INVALID, ERR_LIMIT naming the place;
+ * ERR_CONFLICT: there is no space, or none of this model. The field refers to the model. A zeroed
+ * request may be released, also after a failure.
+ */
+enum err_code analysis_request_read(const json_t *object, const struct analysis_subject *subject,
+                                    struct analysis_request *out, struct err *err) MUST_CHECK;
+enum err_code analysis_request_parse(const char *text, size_t len,
+                                     const struct analysis_subject *subject,
+                                     struct analysis_request *out, struct err *err) MUST_CHECK;
+void analysis_request_release(struct analysis_request *request);
+
+/* What analyse_run takes but for threads, cancel, checkpoint and progress. */
+struct analyse_run analysis_request_run(const struct analysis_request *request);
+
+/* The whole request with every default, as JSON. */
+void analysis_request_write(struct textbuf *text, const struct analysis_request *request,
+                            int64_t version);
+
+#endif

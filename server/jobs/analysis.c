@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jobs/analysis.h"
+
+#include "base/mem.h"
+#include "base/mem_account.h"
+#include "base/mem_budget.h"
+#include "documents/analysis_result.h"
+#include "jobs/job_log.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_result_store.h"
+
+#include <string.h>
+
+/* ---- the request ---- */
+
+enum err_code analysis_complete(struct db *db, const struct served *served,
+                                const struct analysis_body *body, struct textbuf *out,
+                                struct err *err)
+{
+    struct model_space stored = {.space = NULL};
+    struct space *own = NULL;
+    struct analysis_request request = {.space = NULL};
+    if (model_space_load(db, served->name, &stored, err) == ERR_OK &&
+        model_space_of_version(served->model, &own, err) == ERR_OK) {
+        const struct analysis_subject subject = {
+            .model = served->model, .space = stored.space != NULL ? stored.space : own};
+        if (analysis_request_parse(body->text, body->len, &subject, &request, err) == ERR_OK) {
+            analysis_request_write(out, &request, served->version);
+        }
+    }
+    analysis_request_release(&request);
+    space_unref(own);
+    model_space_release(&stored);
+    return err->code == ERR_OK && textbuf_failed(out)
+               ? err_set(err, ERR_NOMEM, "no memory for an analysis")
+               : err->code;
+}
+
+enum err_code analysis_read(struct attempt *attempt, struct err *err)
+{
+    attempt->limits = attempt->settings->max;
+    attempt->is_read = true;
+    return err->code;
+}
+
+/* ---- the attempt ---- */
+
+static enum err_code read_version(struct attempt *attempt, struct err *err)
+{
+    const struct job_row *row = &attempt->row;
+    if (models_get(attempt->settings->models, row->model, row->base_version, &attempt->base, err) ==
+        ERR_NOT_FOUND) {
+        err_clear(err);
+        return err_set(err, ERR_CONFLICT, "version %lld was deleted", (long long)row->base_version);
+    }
+    return err->code;
+}
+
+static enum err_code store_result(struct attempt *attempt, const struct analysis_request *request,
+                                  const struct analyse_result *result, struct err *err)
+{
+    struct arena arena = ARENA_INIT;
+    struct textbuf text = textbuf_in(&arena);
+    const struct analysis_origin origin = {.model = attempt->row.model,
+                                           .version = attempt->base->version,
+                                           .version_digest = attempt->base->digest,
+                                           .request = attempt->request};
+    analysis_result_write(&text, request, &origin, result);
+    if (textbuf_failed(&text)) {
+        err_set(err, ERR_NOMEM, "no memory for the result of an analysis");
+    } else {
+        err_kept(
+            job_store_put_result(attempt->settings->db, attempt->row.id, text.data, text.len, err));
+    }
+    arena_release(&arena);
+    return err->code;
+}
+
+static enum err_code analyse_once(struct attempt *attempt, const struct analysis_request *request,
+                                  struct checkpoints *checkpoints, struct err *err)
+{
+    struct arena arena = ARENA_INIT;
+    struct analyse_result result;
+    struct analyse_run run = analysis_request_run(request);
+    run.n_threads = attempt->settings->n_threads;
+    run.cancel = attempt->cancel;
+    run.checkpoint = &checkpoints->core;
+    run.progress = attempt->progress;
+    run.progress_ctx = attempt->progress_ctx;
+    if (analyse_run(&run, &arena, &result, err) == ERR_OK) {
+        err_kept(store_result(attempt, request, &result, err));
+    }
+    arena_release(&arena);
+    return err->code;
+}
+
+static enum err_code analyse_with_checkpoints(struct attempt *attempt,
+                                              const struct analysis_request *request,
+                                              struct err *err)
+{
+    const struct attempt_settings *s = attempt->settings;
+    struct checkpoints *checkpoints = mem_zalloc(sizeof *checkpoints);
+    if (checkpoints == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the job's checkpoints");
+    }
+    checkpoints->db = s->db;
+    checkpoints->job = &attempt->row;
+    checkpoints->log = s->log;
+    checkpoints->metrics = s->metrics;
+    checkpoints->curves = attempt->curves;
+    checkpoints->ctx = attempt->progress_ctx;
+    const struct checkpoints_inputs inputs = {.request = attempt->request,
+                                              .n_request = attempt->n_request,
+                                              .fingerprint = attempt->base->digest,
+                                              .base_version = attempt->base->version};
+    if (checkpoints_init(checkpoints, s->checkpoint_ms, &inputs, err) == ERR_OK &&
+        analyse_once(attempt, request, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
+        log_warn(s->log, "checkpoints dropped", JOB_LOG(&attempt->row), "reason", err_msg(err),
+                 NULL);
+        err_clear(err);
+        if (job_store_drop_checkpoints(s->db, attempt->row.id, err) == ERR_OK) {
+            err_kept(analyse_once(attempt, request, checkpoints, err));
+        }
+    }
+    mem_free(checkpoints);
+    return err->code;
+}
+
+static enum err_code analyse(struct attempt *attempt, struct err *err)
+{
+    struct analysis_request request = {.space = NULL};
+    if (read_version(attempt, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct analysis_subject subject = {.model = attempt->base->model};
+    if (analysis_request_parse(attempt->request, attempt->n_request, &subject, &request, err) ==
+        ERR_OK) {
+        err_kept(analyse_with_checkpoints(attempt, &request, err));
+    }
+    analysis_request_release(&request);
+    return err->code;
+}
+
+enum err_code analysis_run(struct attempt *attempt, struct err *err)
+{
+    struct mem_account account = {.limit = (size_t)attempt->limits.bytes};
+    enum mem_kind kind = mem_kind_use(MEM_TRAINING);
+    mem_account_use(&account);
+    err_kept(analyse(attempt, err));
+    mem_account_use(NULL);
+    mem_kind_use(kind);
+    if (err->code == ERR_NOMEM && atomic_load(&account.refused)) {
+        err_clear(err);
+        return err_set(err, ERR_LIMIT, "the analysis needs more memory than its limit of %lld MB",
+                       (long long)(attempt->limits.bytes / 1000000));
+    }
+    return err->code;
+}

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Analyses as jobs: every kind, what they find, what is refused, cancelled, killed and deleted."""
+
+import json
+import math
+import unittest
+
+from harness import ServerTest, architecture, document
+
+SPACE = {"inputs": [{"name": "a", "distribution": {"kind": "uniform", "low": -1, "high": 1}},
+                    {"name": "b", "bounds": [0, 2]}],
+         "outputs": [{"name": "y"}, {"name": "z"}]}
+KINDS = {
+    "sobol": {"second_order": True, "groups": [["a", "b"]]},
+    "shapley": {"correlation": [{"inputs": ["a", "b"], "value": 0.5}]},
+    "morris": {},
+    "propagate": {"quantiles": [0.1, 0.9], "bins": 8},
+    "failure": {"region": [{"output": "y", "above": 0}], "method": "subset"},
+    "slices": {"slices": [["a"], ["b", "a"]], "grid": 5},
+    "active_subspace": {},
+}
+PARTS = ("estimate", "sampling_error", "surrogate_error", "lower", "upper")
+
+
+
+
+class Analyses(ServerTest):
+    def setUp(self):
+        super().setUp()
+        self.get(201, "PUT", "/v1/models/m", document(draws=6, arch=architecture(inputs=2, outputs=2)))
+        self.get(200, "PUT", "/v1/models/m/space", SPACE)
+
+    def get(self, *request):
+        return self.ok(*request)[1]
+
+    def queue(self, **request):
+        return self.get(202, "POST", "/v1/models/m/analyses", request)
+
+    def found(self, **request):
+        job = self.server.wait_job(self.queue(**request)["id"], "succeeded", "failed")
+        self.assertEqual(job["state"], "succeeded", job["message"])
+        return self.get(200, "GET", f"/v1/jobs/{job['id']}/result")
+
+    def predictions(self, points):
+        """[draw][point][output]"""
+        answer = self.get(200, "POST", "/v1/models/m/predict",
+                         {"inputs": points, "return": ["samples"], "samples": 6, "seed": 1})
+        return answer["samples"]
+
+    def test_every_kind_fills_its_tables(self):
+        for kind, members in KINDS.items():
+            result = self.found(kind=kind, points=60, replicates=4, seed=3, **members)
+            self.assertEqual((result["kind"], result["model"], result["version"], result["draws"]),
+                             (kind, "m", 1, 6))
+            self.assertGreater(result["evaluations"], 0)
+            for table in result["tables"]:
+                shape = [len(axis.get("labels") or axis["values"]) for axis in table["axes"]]
+                for part in PARTS:
+                    numbers = table[part]
+                    for length in shape:
+                        self.assertEqual(len(numbers), length, (kind, table["name"]))
+                        numbers = numbers[0]
+            self.assertEqual(result["request"]["seed"], 3)
+            self.assertEqual(result["request"]["space"]["inputs"][1]["bounds"], [0, 2])
+            # The stored request means the same analysis.
+            again = self.found(**result["request"])
+            self.assertEqual(again["tables"], result["tables"])
+
+    def test_slices_are_predictions(self):
+        result = self.found(kind="slices", grid=3, at={"b": 1}, slices=[["a"]])
+        table, = result["tables"]
+        points = [[a, 1.0] for a in table["axes"][0]["values"]]
+        self.assertEqual([p[0] for p in points], [-1, 0, 1])
+        draws = self.predictions(points)
+        for i in range(3):
+            for o in range(2):
+                values = [draw[i][o] for draw in draws]
+                mean = sum(values) / 6
+                std = math.sqrt(sum((v - mean) ** 2 for v in values) / 5)
+                self.assertAlmostEqual(table["estimate"][i][o], mean, delta=1e-12)
+                self.assertAlmostEqual(table["surrogate_error"][i][o], std, delta=1e-12)
+                self.assertEqual(table["sampling_error"][i][o], 0)
+
+    def test_the_mean_is_that_of_predictions(self):
+        result = self.found(kind="propagate", points=512, bins=0, outputs=["z"], draws=6)
+        tables = {table["name"]: table for table in result["tables"]}
+        self.assertEqual(tables["mean"]["axes"], [{"name": "output", "labels": ["z"]}])
+        n = 40
+        points = [[-1 + (2 * i + 1) / n, (2 * j + 1) / n] for i in range(n) for j in range(n)]
+        draws = self.predictions(points)
+        means = [sum(row[1] for row in draw) / len(draw) for draw in draws]
+        self.assertAlmostEqual(tables["mean"]["estimate"][0], sum(means) / 6, delta=2e-3)
+
+    def test_what_is_wrong_is_refused(self):
+        for request, status, word in [
+                ({"kind": "magic"}, 400, "magic"),
+                ({}, 400, "kind"),
+                ({"kind": "sobol", "bins": 3}, 400, "bins"),
+                ({"kind": "sobol", "outputs": ["q"]}, 400, 'no output \\"q\\"'),
+                ({"kind": "sobol", "fixed": {"q": 1}}, 400, 'no input \\"q\\"'),
+                ({"kind": "sobol", "fixed": {"a": 0, "b": 0}}, 400, "every input is fixed"),
+                ({"kind": "sobol", "groups": [["q"]]}, 400, 'no input \\"q\\"'),
+                ({"kind": "sobol", "points": 0}, 400, "points"),
+                ({"kind": "sobol", "draws": 7}, 400, "draws"),
+                ({"kind": "sobol", "version": 9}, 404, "version 9"),
+                ({"kind": "failure"}, 400, "region"),
+                ({"kind": "failure", "region": [{"output": "y"}]}, 400, "above"),
+                ({"kind": "failure", "region": [{"output": "y", "above": 1}], "method": "x"}, 400, "method"),
+                ({"kind": "propagate", "quantiles": [2]}, 400, "quantiles"),
+                ({"kind": "shapley", "correlation": [{"inputs": ["a", "b"], "value": 1}]}, 400, "correlation"),
+                ({"kind": "slices", "slices": [["a", "a"]]}, 400, "different"),
+                ({"kind": "sobol", "space": {"inputs": ["a"], "outputs": ["y"]}}, 409, "1 inputs"),
+        ]:
+            got, _, answer = self.server.request("POST", "/v1/models/m/analyses", request)
+            self.assertEqual(got, status, (request, answer))
+            self.assertIn(word, json.dumps(answer), request)
+        self.get(201, "PUT", "/v1/models/bare", document(arch=architecture(inputs=2, outputs=1)))
+        answer = self.get(409, "POST", "/v1/models/bare/analyses", {"kind": "sobol"})
+        self.assertIn("no space", answer["detail"])
+        names = {"inputs": ["a", "b"], "outputs": ["y"]}
+        answer = self.get(400, "POST", "/v1/models/bare/analyses", {"kind": "sobol", "space": names})
+        self.assertIn("neither a distribution nor bounds", answer["detail"])
+        self.assertEqual(self.get(404, "POST", "/v1/models/none/analyses", {"kind": "sobol"})["status"], 404)
+
+    def long(self):
+        return self.queue(kind="sobol", points=1 << 18, replicates=64)["id"]
+
+    def test_a_cancelled_one_is_gone_and_the_next_one_runs(self):
+        job = self.long()
+        self.server.wait_job(job, "running")
+        answer = self.get(409, "GET", f"/v1/jobs/{job}/result")
+        self.assertIn("running", answer["detail"])
+        # Its version stays as long as it is read.
+        self.get(201, "PUT", "/v1/models/m", document(seed=2, draws=6, arch=architecture(inputs=2, outputs=2)))
+        self.assertEqual(self.server.request("DELETE", "/v1/models/m/versions/1")[0], 409)
+        self.assertEqual(self.server.request("DELETE", f"/v1/jobs/{job}")[0], 202)
+        self.server.wait_job(job, "cancelled")
+        self.get(409, "GET", f"/v1/jobs/{job}/result")
+        self.assertEqual(self.server.request("DELETE", "/v1/models/m/versions/1")[0], 204)
+        self.assertEqual(self.found(kind="morris", version="@default")["version"], 2)
+
+    def test_one_that_was_killed_goes_on_to_the_same_result(self):
+        request = {"kind": "sobol", "points": 1 << 15, "replicates": 32}
+        self.server.stop()
+        self.server.flags = ("--checkpoint-ms", "50")
+        self.server.start()
+        whole = self.found(**request)
+        job = self.queue(**request)["id"]
+        self.server.wait_job(job, "running")
+        while (self.get(200, "GET", f"/v1/jobs/{job}")["progress"] or {}).get("fraction", 0) < 0.2:
+            pass
+        self.server.kill()
+        self.server.start()
+        self.server.wait_job(job, "succeeded", "failed")
+        self.assertEqual(self.get(200, "GET", f"/v1/jobs/{job}")["attempts"], 2)
+        self.assertEqual(self.get(200, "GET", f"/v1/jobs/{job}/result")["tables"], whole["tables"])
+
+    def test_threads_do_not_change_the_result(self):
+        one = self.found(kind="sobol", points=200)
+        self.server.stop()
+        self.server.flags = ("--train-threads", "3")
+        self.server.start()
+        self.assertEqual(self.found(kind="sobol", points=200)["tables"], one["tables"])
+
+    def test_an_analysis_does_not_wait_for_a_training(self):
+        rows = {"inputs": [[i / 40 - 0.5, i / 20] for i in range(40)], "outputs": [[i, -i] for i in range(40)]}
+        self.get(201, "POST", "/v1/models/m/data", rows)
+        training = self.get(202, "POST", "/v1/models/m/train",
+                           {"solver": "ensemble", "settings": {"epochs": 1000000, "members": 2}})["id"]
+        self.server.wait_job(training, "running")
+        self.found(kind="morris")
+        self.assertEqual(self.get(200, "GET", f"/v1/jobs/{training}")["state"], "running")
+        answer = self.get(404, "GET", f"/v1/jobs/{training}/result")
+        self.assertIn("training", answer["detail"])
+        self.get(202, "DELETE", f"/v1/jobs/{training}")
+
+    def test_jobs_say_what_they_are(self):
+        job = self.queue(kind="morris", priority=3)
+        self.assertEqual((job["kind"], job["priority"], job["started_from"], job["version"]),
+                         ("analysis", 3, 1, None))
+        self.server.wait_job(job["id"], "succeeded")
+        listed = self.get(200, "GET", "/v1/jobs?model=m")["jobs"]
+        self.assertEqual([one["kind"] for one in listed], ["analysis"])
+        status, _, events = self.server.request("GET", f"/v1/jobs/{job['id']}/events")
+        self.assertEqual(status, 200)
+        self.assertIn(b'"succeeded"', events)
+
+
+if __name__ == "__main__":
+    unittest.main()
