@@ -16,6 +16,7 @@ CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 FORMATS = ["server/formats", "server/formats/text"]
 BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
+                                      "server/documents/explore",
                                       "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
@@ -25,6 +26,7 @@ LAYERS = {
     "server/formats": CORE + ["server/base"],
     "server/formats/text": CORE + ["server/base", "server/formats"],
     "server/documents": CORE + FORMATS + ["server/base"],
+    "server/documents/explore": CORE + FORMATS + ["server/base", "server/documents"],
     "server/store/sqlite": CORE + ["server/base", "schema"],
     "server/store/models": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store/data": CORE + ["server/base", "server/store/sqlite", "server/store/models",

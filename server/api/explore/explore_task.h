@@ -8,7 +8,7 @@
 #define EXPLORE_TASK_H
 
 #include "api/app.h"
-#include "documents/explore_json.h"
+#include "documents/explore/explore_json.h"
 #include "formats/json_write.h"
 #include "live/served.h"
 

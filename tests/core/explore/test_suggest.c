@@ -4,6 +4,8 @@
 
 #include "explore/design.h"
 #include "explore/suggest.h"
+#include "give_feasible.h"
+#include "predict/predict.h"
 
 #define N_CANDIDATES 60
 #define N_BATCH      4
@@ -292,6 +294,46 @@ START_TEST(costs_divide_scores)
 }
 END_TEST
 
+/* Of a model that knows failed runs the first point has the largest score times P(run succeeds). */
+START_TEST(points_that_will_fail_are_worth_less)
+{
+    struct setup s;
+    struct err err = ERR_INIT;
+    struct suggestions out;
+    struct predict_result result;
+    double cov[FEATURES * FEATURES];
+    int best = 0;
+    double top = 0.0;
+    setup_init(&s, true, 20);
+    struct model *model = linear_model(true, 20, true);
+    give_feasible(model);
+    const struct predict_request req = {
+        .n = N_CANDIDATES, .x = s.candidates, .want = PREDICT_FEASIBLE, .n_threads = 1};
+    struct suggest_spec spec = spec_of(&s, _i == 0 ? CRITERION_VARIANCE : CRITERION_LEVEL_SET);
+    spec.n = 1;
+    spec.n_pending = 0;
+    ck_assert_int_eq(predict_run(model, &req, &s.arena, &result, &err), ERR_OK);
+    ck_assert_int_eq(suggest_run(model, &s.region, &spec, &s.arena, &out, &err), ERR_OK);
+    prior_of(s.model, cov);
+    double base = 0.0; /* scores that may be negative are counted from the smallest */
+    for (int i = 0; i < N_CANDIDATES && spec.criterion == CRITERION_LEVEL_SET; i++) {
+        double here = score(&s, spec.criterion, cov, s.candidates + i * D, false);
+        base = i == 0 || here < base ? here : base;
+    }
+    for (int i = 0; i < N_CANDIDATES; i++) {
+        double here = score(&s, spec.criterion, cov, s.candidates + i * D, false) - base;
+        if (here * result.feasible[i] > top) {
+            top = here * result.feasible[i];
+            best = i;
+        }
+    }
+    ck_assert_int_eq(out.list[0].candidate, best);
+    ck_assert_double_eq(out.list[0].feasible, result.feasible[best]);
+    model_unref(model);
+    setup_release(&s);
+}
+END_TEST
+
 START_TEST(what_cannot_be_answered_is_refused)
 {
     struct setup s;
@@ -360,6 +402,7 @@ int main(void)
     tcase_add_loop_test(tcase, searches_find_the_top, 0, n);
     tcase_add_loop_test(tcase, thompson_follows_the_probability_of_being_best, 0, 2);
     tcase_add_test(tcase, costs_divide_scores);
+    tcase_add_loop_test(tcase, points_that_will_fail_are_worth_less, 0, 2);
     tcase_add_test(tcase, what_cannot_be_answered_is_refused);
     tcase_add_loop_test(tcase, failing_allocations_are_errors, 0, 2);
     suite_add_tcase(suite, tcase);

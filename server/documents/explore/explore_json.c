@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "documents/explore_json.h"
+#include "documents/explore/explore_json.h"
 
 #include "formats/json_read.h"
 

@@ -6,7 +6,7 @@
 #ifndef EXPLORE_JSON_H
 #define EXPLORE_JSON_H
 
-#include "documents/explore_points.h"
+#include "documents/explore/explore_points.h"
 #include "explore/design.h"
 #include "explore/optimise.h"
 #include "explore/pareto.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "documents/explore_points.h"
+#include "documents/explore/explore_points.h"
 
 #include "formats/json_read.h"
 #include "model/space_names.h"
