@@ -92,6 +92,9 @@ struct calibrate_result {
     double outside; /* the share of draws with an input outside the training range; NaN: unknown */
 };
 
+/* The errors of calibrate_run that can be found without computing. */
+enum err_code calibrate_check(const struct calibrate_run *run, struct err *err) MUST_CHECK;
+
 /*
  * ERR_INVALID: a number outside its limits, an input that is neither continuous nor fixed in all
  * experiments, no input to calibrate. ERR_LIMIT. ERR_NUMERIC: no start has a density, or a result

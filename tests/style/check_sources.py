@@ -15,7 +15,7 @@ ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict"
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 FORMATS = ["server/formats", "server/formats/text"]
-BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
+BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents", "server/documents/analyses",
                                       "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
@@ -25,6 +25,7 @@ LAYERS = {
     "server/formats": CORE + ["server/base"],
     "server/formats/text": CORE + ["server/base", "server/formats"],
     "server/documents": CORE + FORMATS + ["server/base"],
+    "server/documents/analyses": CORE + FORMATS + ["server/base", "server/documents"],
     "server/store/sqlite": CORE + ["server/base", "schema"],
     "server/store/models": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store/data": CORE + ["server/base", "server/store/sqlite", "server/store/models",
@@ -37,7 +38,7 @@ LAYERS = {
     "server/live": CORE + STORE + ["server/base", "server/formats"],
     "server/jobs/rows": CORE + STORE + ["server/base", "server/documents"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
-                                   "server/live", "server/jobs/rows"],
+                                   "server/live", "server/jobs/rows", "server/documents/analyses"],
     "server/access": CORE + ["server/base"],
     "server/tls": CORE + ["server/base"],
     "server/http": CORE + ["server/base", "server/access", "server/tls"],
