@@ -323,6 +323,14 @@ static enum err_code check_numbers(const struct calibrate_run *run, struct err *
             "chains 2 to %d, warmup and draws from 20 are possible, and %d draws together",
             CALIBRATE_MAX_CHAINS, CALIBRATE_MAX_STEPS);
     }
+    double wide =
+        (double)run->field->d + 2.0 * run->field->o + (double)spec->n_experiments * run->field->o;
+    if (n * wide > (double)CALIBRATE_MAX_KEPT) {
+        return err_set(err, ERR_LIMIT,
+                       "the calibration would keep %.3g numbers, at most %zu are allowed; ask for "
+                       "fewer samples, chains or draws",
+                       n * wide, CALIBRATE_MAX_KEPT);
+    }
     for (int a = 0; a < run->field->o; a++) {
         if ((spec->sigma != NULL && !(spec->sigma[a] > 0.0)) ||
             (needs_scale && (spec->scale == NULL || !(spec->scale[a] > 0.0)))) {

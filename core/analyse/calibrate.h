@@ -38,6 +38,7 @@ struct names calibrate_error_known(void);
 #define CALIBRATE_MAX_NUMBERS 500 /* observed outputs of all experiments, replicates joined */
 #define CALIBRATE_MAX_CHAINS  64
 #define CALIBRATE_MAX_STEPS   1000000
+#define CALIBRATE_MAX_KEPT    ((size_t)1 << 24) /* numbers of samples and predictions together */
 #define CALIBRATE_SPREAD      1.5 /* standard deviation of the logarithm of an unknown sigma */
 
 /* All arrays are borrowed. */
