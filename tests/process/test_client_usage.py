@@ -24,8 +24,8 @@ def listed(path, pattern):
 class Usage(ClientTest):
     def test_help_of_every_command_shows_usage_options_and_examples(self):
         commands = re.findall(r"(?m)^  (\w+) ", binary("--help").stdout.split("Asking a server:")[1])
-        self.assertEqual(commands, ["models", "data", "space", "train", "analyse", "calibrate", "jobs", "predict", "evaluate", "diagnostics",
-                                    "watch"])
+        self.assertEqual(commands, ["models", "data", "space", "train", "analyse", "calibrate", "jobs", "predict",
+                                    "evaluate", "diagnostics", "watch"])
         for command in commands:
             out = self.good(command, "--help")
             for word in (f"usage: surrogated {command}", "--server URL", "examples:\n  surrogated", "130"):
