@@ -310,7 +310,7 @@ static void finish(struct work *work, const int *inputs)
 
 /* ---- the whole ---- */
 
-static enum err_code check(const struct calibrate_run *run, struct err *err)
+static enum err_code check_numbers(const struct calibrate_run *run, struct err *err)
 {
     const struct calibrate_spec *spec = run->spec;
     double n =
@@ -322,6 +322,14 @@ static enum err_code check(const struct calibrate_run *run, struct err *err)
             err, ERR_INVALID,
             "chains 2 to %d, warmup and draws from 20 are possible, and %d draws together",
             CALIBRATE_MAX_CHAINS, CALIBRATE_MAX_STEPS);
+    }
+    double wide =
+        (double)run->field->d + 2.0 * run->field->o + (double)spec->n_experiments * run->field->o;
+    if (n * wide > (double)CALIBRATE_MAX_KEPT) {
+        return err_set(err, ERR_LIMIT,
+                       "the calibration would keep %.3g numbers, at most %zu are allowed; ask for "
+                       "fewer samples, chains or draws",
+                       n * wide, CALIBRATE_MAX_KEPT);
     }
     for (int a = 0; a < run->field->o; a++) {
         if ((spec->sigma != NULL && !(spec->sigma[a] > 0.0)) ||
@@ -368,6 +376,18 @@ static enum err_code allocate(struct work *work, struct arena *scratch, struct a
                : err_set(err, ERR_NOMEM, "no memory for a calibration");
 }
 
+enum err_code calibrate_check(const struct calibrate_run *run, struct err *err)
+{
+    struct arena arena = ARENA_INIT;
+    struct calibrate_density density;
+    if (check_numbers(run, err) == ERR_OK) {
+        err_kept(calibrate_density_init(&density, run, 0, 1, &arena, err));
+        calibrate_density_release(&density);
+    }
+    arena_release(&arena);
+    return err->code;
+}
+
 enum err_code calibrate_run(const struct calibrate_run *run, struct arena *arena,
                             struct calibrate_result *out, struct err *err)
 {
@@ -379,7 +399,7 @@ enum err_code calibrate_run(const struct calibrate_run *run, struct arena *arena
                         .n_groups = apart ? run->field->m : 1,
                         .m = apart ? 1 : run->field->m,
                         .out = out};
-    if (check(run, err) != ERR_OK) {
+    if (check_numbers(run, err) != ERR_OK) {
         return err->code;
     }
     if (calibrate_density_init(&density, run, 0, work.m, &scratch, err) == ERR_OK) {

@@ -38,6 +38,7 @@ struct names calibrate_error_known(void);
 #define CALIBRATE_MAX_NUMBERS 500 /* observed outputs of all experiments, replicates joined */
 #define CALIBRATE_MAX_CHAINS  64
 #define CALIBRATE_MAX_STEPS   1000000
+#define CALIBRATE_MAX_KEPT    ((size_t)1 << 24) /* numbers of samples and predictions together */
 #define CALIBRATE_SPREAD      1.5 /* standard deviation of the logarithm of an unknown sigma */
 
 /* All arrays are borrowed. */
@@ -91,6 +92,9 @@ struct calibrate_result {
                             logarithm of their mean; NaN: not found */
     double outside; /* the share of draws with an input outside the training range; NaN: unknown */
 };
+
+/* The errors of calibrate_run that can be found without computing. */
+enum err_code calibrate_check(const struct calibrate_run *run, struct err *err) MUST_CHECK;
 
 /*
  * ERR_INVALID: a number outside its limits, an input that is neither continuous nor fixed in all

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/mem_account.h"
 #include "base/mem_budget.h"
-#include "documents/analysis_result.h"
+#include "documents/analyses/calibration_result.h"
 #include "jobs/job_log.h"
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_result_store.h"
@@ -22,8 +22,9 @@ enum err_code analysis_complete(struct db *db, const struct served *served,
     struct analysis_request request = {.space = NULL};
     if (model_space_load(db, served->name, &stored, err) == ERR_OK &&
         model_space_of_version(served->model, &own, err) == ERR_OK) {
-        const struct analysis_subject subject = {
-            .model = served->model, .space = stored.space != NULL ? stored.space : own};
+        const struct analysis_subject subject = {.model = served->model,
+                                                 .space = stored.space != NULL ? stored.space : own,
+                                                 .calibrates = body->calibrates};
         if (analysis_request_parse(body->text, body->len, &subject, &request, err) == ERR_OK) {
             analysis_request_write(out, &request, served->version);
         }
@@ -56,21 +57,37 @@ static enum err_code read_version(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
-static enum err_code store_result(struct attempt *attempt, const struct analysis_request *request,
-                                  const struct analyse_result *result, struct err *err)
+static struct analysis_origin origin_of(const struct attempt *attempt)
+{
+    return (struct analysis_origin){.model = attempt->row.model,
+                                    .version = attempt->base->version,
+                                    .version_digest = attempt->base->digest,
+                                    .request = attempt->request};
+}
+
+static enum err_code store_text(struct attempt *attempt, struct textbuf *text, struct err *err)
+{
+    return textbuf_failed(text) ? err_set(err, ERR_NOMEM, "no memory for the result of an analysis")
+                                : job_store_put_result(attempt->settings->db, attempt->row.id,
+                                                       text->data, text->len, err);
+}
+
+static enum err_code calibrate_once(struct attempt *attempt, const struct analysis_request *request,
+                                    struct checkpoints *checkpoints, struct err *err)
 {
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
-    const struct analysis_origin origin = {.model = attempt->row.model,
-                                           .version = attempt->base->version,
-                                           .version_digest = attempt->base->digest,
-                                           .request = attempt->request};
-    analysis_result_write(&text, request, &origin, result);
-    if (textbuf_failed(&text)) {
-        err_set(err, ERR_NOMEM, "no memory for the result of an analysis");
-    } else {
-        err_kept(
-            job_store_put_result(attempt->settings->db, attempt->row.id, text.data, text.len, err));
+    struct calibrate_result result;
+    const struct analysis_origin origin = origin_of(attempt);
+    struct calibrate_run run = analysis_request_calibration(request);
+    run.n_threads = attempt->settings->n_threads;
+    run.cancel = attempt->cancel;
+    run.checkpoint = &checkpoints->core;
+    run.progress = attempt->progress;
+    run.progress_ctx = attempt->progress_ctx;
+    if (calibrate_run(&run, &arena, &result, err) == ERR_OK &&
+        calibration_result_write(&text, request, &origin, &result, err) == ERR_OK) {
+        err_kept(store_text(attempt, &text, err));
     }
     arena_release(&arena);
     return err->code;
@@ -80,7 +97,12 @@ static enum err_code analyse_once(struct attempt *attempt, const struct analysis
                                   struct checkpoints *checkpoints, struct err *err)
 {
     struct arena arena = ARENA_INIT;
+    struct textbuf text = textbuf_in(&arena);
     struct analyse_result result;
+    const struct analysis_origin origin = origin_of(attempt);
+    if (request->calibrates) {
+        return calibrate_once(attempt, request, checkpoints, err);
+    }
     struct analyse_run run = analysis_request_run(request);
     run.n_threads = attempt->settings->n_threads;
     run.cancel = attempt->cancel;
@@ -88,7 +110,8 @@ static enum err_code analyse_once(struct attempt *attempt, const struct analysis
     run.progress = attempt->progress;
     run.progress_ctx = attempt->progress_ctx;
     if (analyse_run(&run, &arena, &result, err) == ERR_OK) {
-        err_kept(store_result(attempt, request, &result, err));
+        analysis_result_write(&text, request, &origin, &result);
+        err_kept(store_text(attempt, &text, err));
     }
     arena_release(&arena);
     return err->code;
@@ -132,7 +155,8 @@ static enum err_code analyse(struct attempt *attempt, struct err *err)
     if (read_version(attempt, err) != ERR_OK) {
         return err->code;
     }
-    const struct analysis_subject subject = {.model = attempt->base->model};
+    const struct analysis_subject subject = {.model = attempt->base->model,
+                                             .calibrates = attempt->row.kind == JOB_CALIBRATION};
     if (analysis_request_parse(attempt->request, attempt->n_request, &subject, &request, err) ==
         ERR_OK) {
         err_kept(analyse_with_checkpoints(attempt, &request, err));

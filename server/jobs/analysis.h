@@ -20,6 +20,7 @@ enum err_code analysis_run(struct attempt *attempt, struct err *err) MUST_CHECK;
 struct analysis_body {
     const char *text; /* [len] */
     size_t len;
+    bool calibrates; /* it is a calibration */
 };
 enum err_code analysis_complete(struct db *db, const struct served *served,
                                 const struct analysis_body *body, struct textbuf *out,

@@ -24,7 +24,8 @@ def listed(path, pattern):
 class Usage(ClientTest):
     def test_help_of_every_command_shows_usage_options_and_examples(self):
         commands = re.findall(r"(?m)^  (\w+) ", binary("--help").stdout.split("Asking a server:")[1])
-        self.assertEqual(commands, ["models", "data", "space", "design", "suggest", "optimize", "train", "jobs", "predict",
+        self.assertEqual(commands, ["models", "data", "space", "design", "suggest", "optimize", "train", "analyse",
+                                    "calibrate", "jobs", "predict",
                                     "evaluate", "diagnostics", "watch"])
         for command in commands:
             out = self.good(command, "--help")
@@ -78,7 +79,7 @@ class Usage(ClientTest):
                      ("healthcheck", "--db", "x")):
             with self.subTest(args=args):
                 self.assertNotIn("did you mean", self.bad(2, "", *args).stderr)
-        self.bad(2, "it can list, show, curves and cancel", "jobs", "frob")
+        self.bad(2, "it can list, show, curves, result and cancel", "jobs", "frob")
         self.bad(2, "`surrogated serve --help` shows how", "serve", "here")
         self.bad(2, "`surrogated --help` shows how", "dance")
 

@@ -16,7 +16,7 @@ CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 FORMATS = ["server/formats", "server/formats/text"]
 BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
-                                      "server/documents/explore",
+                                      "server/documents/explore", "server/documents/analyses",
                                       "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
@@ -27,6 +27,7 @@ LAYERS = {
     "server/formats/text": CORE + ["server/base", "server/formats"],
     "server/documents": CORE + FORMATS + ["server/base"],
     "server/documents/explore": CORE + FORMATS + ["server/base", "server/documents"],
+    "server/documents/analyses": CORE + FORMATS + ["server/base", "server/documents"],
     "server/store/sqlite": CORE + ["server/base", "schema"],
     "server/store/models": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store/data": CORE + ["server/base", "server/store/sqlite", "server/store/models",
@@ -39,7 +40,7 @@ LAYERS = {
     "server/live": CORE + STORE + ["server/base", "server/formats"],
     "server/jobs/rows": CORE + STORE + ["server/base", "server/documents"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
-                                   "server/live", "server/jobs/rows"],
+                                   "server/live", "server/jobs/rows", "server/documents/analyses"],
     "server/access": CORE + ["server/base"],
     "server/tls": CORE + ["server/base"],
     "server/http": CORE + ["server/base", "server/formats", "server/access", "server/tls"],

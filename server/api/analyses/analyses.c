@@ -7,7 +7,7 @@
 #include "api/reply.h"
 #include "api/request_times.h"
 #include "base/mem.h"
-#include "documents/analysis_request.h"
+#include "documents/analyses/analysis_request.h"
 #include "formats/json_read.h"
 #include "jobs/analysis.h"
 #include "store/jobs/job_result_store.h"
@@ -30,16 +30,16 @@ static enum err_code read_priority(const json_t *body, struct job_new *job, stru
     return err->code;
 }
 
-enum err_code handle_analysis(struct app *app, const struct request *req, struct response *res,
-                              struct err *err)
+static enum err_code queue(struct app *app, const struct request *req, enum job_kind kind,
+                           struct response *res, struct err *err)
 {
     struct textbuf complete = textbuf_in(req->arena);
     struct job_new job = {
-        .kind = JOB_ANALYSIS, .origin = "request", .max_queued = app->config->max_queued_jobs};
+        .kind = kind, .origin = "request", .max_queued = app->config->max_queued_jobs};
     struct version_ref version;
     struct served *served = NULL;
     json_t *body = NULL;
-    const struct analysis_body text = {req->body, req->n_body};
+    const struct analysis_body text = {req->body, req->n_body, kind == JOB_CALIBRATION};
     if (reply_model_name(req->params[0], &job.model, err) != ERR_OK ||
         json_read_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
         read_version(body, &version, err) != ERR_OK || read_priority(body, &job, err) != ERR_OK ||
@@ -55,6 +55,18 @@ enum err_code handle_analysis(struct app *app, const struct request *req, struct
     }
     served_unref(served);
     return err->code;
+}
+
+enum err_code handle_analysis(struct app *app, const struct request *req, struct response *res,
+                              struct err *err)
+{
+    return queue(app, req, JOB_ANALYSIS, res, err);
+}
+
+enum err_code handle_calibration(struct app *app, const struct request *req, struct response *res,
+                                 struct err *err)
+{
+    return queue(app, req, JOB_CALIBRATION, res, err);
 }
 
 /* Why a job has no result. */

@@ -135,8 +135,13 @@ static enum err_code report_end(struct watch *w, const json_t *job, struct err *
                        strcmp(state, "failed") == 0 ? "failed" : "was cancelled",
                        message != NULL ? ": " : "", message != NULL ? message : "");
     }
-    bool unpromoted = json_is_false(json_object_get(job, "promoted"));
-    if (!client->json) {
+    const char *kind = json_string_value(json_object_get(job, "kind"));
+    bool trains = kind == NULL || strcmp(kind, "train") == 0;
+    bool unpromoted = trains && json_is_false(json_object_get(job, "promoted"));
+    if (!client->json && !trains) {
+        printf("job %s %ssucceeded%s in %s\n", w->id, terminal_on(stdout, STYLE_GOOD),
+               terminal_off(stdout), phrase_duration(finished - started).text);
+    } else if (!client->json) {
         bool more = message != NULL && !unpromoted;
         printf("job %s %ssucceeded%s in %s: version %s of %s%s%s\n", w->id,
                terminal_on(stdout, STYLE_GOOD), terminal_off(stdout),

@@ -89,11 +89,33 @@ static void put_table(const json_t *table)
     put_numbers(&line, 0, values);
 }
 
+/* A calibration's parameters. */
+static void put_parameters(const json_t *parameters)
+{
+    static const char *const members[] = {"mean", "std", "rhat", "ess_bulk", "ess_tail"};
+    puts("parameter,mean,std,rhat,ess_bulk,ess_tail");
+    for (size_t i = 0; i < json_array_size(parameters); i++) {
+        const json_t *one = json_array_get(parameters, i);
+        put_value(json_object_get(one, "name"));
+        for (size_t k = 0; k < sizeof members / sizeof *members; k++) {
+            fputc(',', stdout);
+            put_value(json_object_get(one, members[k]));
+        }
+        fputc('\n', stdout);
+    }
+}
+
 enum err_code result_print(struct client *client, const char *id, struct err *err)
 {
     json_t *doc = NULL;
     char *path = client_path(client, "/v1/jobs/", id, "/result", NULL);
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
+        return err->code;
+    }
+    const json_t *parameters = json_object_get(doc, "parameters");
+    if (parameters != NULL) {
+        put_parameters(parameters);
+        json_decref(doc);
         return err->code;
     }
     const json_t *tables = client_list(doc, "tables", err);

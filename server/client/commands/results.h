@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an analysis found, as CSV. */
+/* What an analysis or a calibration found, as CSV. */
 #ifndef RESULTS_H
 #define RESULTS_H
 
@@ -7,7 +7,8 @@
 
 /*
  * Prints the result of a job: a line for each number, with the table, its place along each axis,
- * and the number with its errors. With --json the server's JSON.
+ * and the number with its errors; of a calibration a line for each parameter. With --json the
+ * server's JSON.
  */
 enum err_code result_print(struct client *client, const char *id, struct err *err) MUST_CHECK;
 

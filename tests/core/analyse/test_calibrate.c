@@ -395,6 +395,11 @@ START_TEST(what_cannot_be_done_is_refused)
     ck_assert_int_eq(calibrate_run(&p.run, &p.arena, &p.result, &err), ERR_INVALID);
     err_clear(&err);
     pose(&p, linear, 1);
+    p.spec.draws = CALIBRATE_MAX_STEPS / 4;
+    p.base.field.d = 100;
+    ck_assert_int_eq(calibrate_run(&p.run, &p.arena, &p.result, &err), ERR_LIMIT);
+    err_clear(&err);
+    pose(&p, linear, 1);
     p.spec.n_experiments = 0;
     ck_assert_int_eq(calibrate_run(&p.run, &p.arena, &p.result, &err), ERR_INVALID);
     release(&p);

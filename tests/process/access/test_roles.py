@@ -65,6 +65,7 @@ TABLE = {
     "DELETE /v1/jobs": ("WRITE", "filtered"),
     "GET /v1/jobs/{id}": ("READ", "hidden"),
     "POST /v1/models/{m}/analyses": ("WRITE", "named"),
+    "POST /v1/models/{m}/calibrations": ("WRITE", "named"),
     "GET /v1/jobs/{id}/result": ("READ", "hidden"),
     "GET /v1/jobs/{id}/curves": ("READ", "hidden"),
     "DELETE /v1/jobs/{id}": ("WRITE", "hidden"),

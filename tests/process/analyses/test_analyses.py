@@ -5,7 +5,7 @@ import json
 import math
 import unittest
 
-from harness import ServerTest, architecture, document
+from harness import ServerTest, architecture, binary, document
 
 SPACE = {"inputs": [{"name": "a", "distribution": {"kind": "uniform", "low": -1, "high": 1}},
                     {"name": "b", "bounds": [0, 2]}],
@@ -184,6 +184,88 @@ class Analyses(ServerTest):
         status, _, events = self.server.request("GET", f"/v1/jobs/{job['id']}/events")
         self.assertEqual(status, 200)
         self.assertIn(b'"succeeded"', events)
+
+
+class Calibrations(ServerTest):
+    """The inverse problem through a version; core's tests hold posteriors against closed forms."""
+
+    def setUp(self):
+        super().setUp()
+        self.ok(201, "PUT", "/v1/models/m", document(draws=6, arch=architecture(inputs=2, outputs=2)))
+        self.ok(200, "PUT", "/v1/models/m/space", SPACE)
+
+    def found(self, **request):
+        job = self.ok(202, "POST", "/v1/models/m/calibrations", request)[1]
+        self.assertEqual(job["kind"], "calibration")
+        job = self.server.wait_job(job["id"], "succeeded", "failed")
+        self.assertEqual(job["state"], "succeeded", job["message"])
+        return self.ok(200, "GET", f"/v1/jobs/{job['id']}/result")[1]
+
+    def at(self, a, b):
+        answer = self.ok(200, "POST", "/v1/models/m/predict", {"inputs": [[a, b]], "return": ["mean"]})[1]
+        return answer["mean"][0]
+
+    def test_it_finds_the_inputs_that_made_the_observations(self):
+        truth = self.at(0.3, 1.2)
+        for error in ("none", "variance", "covariance", "draws"):
+            result = self.found(experiments=[{"outputs": [truth, truth]}], sigma={"y": 0.02, "z": 0.02},
+                                surrogate_error=error, chains=2, warmup=200, samples=200,
+                                draws=3 if error == "draws" else 6)
+            self.assertEqual([one["name"] for one in result["parameters"]], ["a", "b"])
+            self.assertEqual(len(result["samples"]), (3 if error == "draws" else 1) * 2 * 200)
+            for one, output in zip(result["predictive"], truth):
+                self.assertAlmostEqual(one["observed"], output, delta=1e-12)
+                if error == "none":
+                    self.assertLess(abs(one["mean"] - output), 0.04)
+            again = self.found(**result["request"])
+            self.assertEqual(again["samples"], result["samples"])
+
+    def test_what_experiments_fix_is_not_calibrated(self):
+        result = self.found(experiments=[{"fixed": {"b": 0.5}, "outputs": [self.at(0.3, 0.5)]},
+                                         {"fixed": {"b": 1.5}, "outputs": [self.at(0.3, 1.5)]}],
+                            scale={"y": 0.05, "z": 0.05}, discrepancy=True, surrogate_error="none",
+                            chains=2, warmup=200, samples=200)
+        self.assertEqual([one["name"] for one in result["parameters"]],
+                         ["a", "sigma of y", "sigma of z", "discrepancy of y", "discrepancy of z"])
+        a = result["parameters"][0]
+        self.assertLess(abs(a["mean"] - 0.3), 5 * a["std"] + 0.05)
+
+    def test_what_is_wrong_is_refused(self):
+        one = {"experiments": [{"outputs": [[0, 0]]}]}
+        for request, word in [({}, "experiments"), ({**one, "kind": "sobol"}, "kind"), (one, "scale"),
+                              ({**one, "sigma": {"y": 1}}, "sigma"), ({**one, "sigma": {"y": 1, "z": -1}}, "sigma"),
+                              ({**one, "sigma": {"y": 1, "z": 1}, "surrogate_error": "all"}, "surrogate_error"),
+                              ({**one, "sigma": {"y": 1, "z": 1}, "fixed": {"a": 0, "b": 0}}, "no input to calibrate"),
+                              ({"experiments": [{"outputs": [[0]]}], "sigma": {"y": 1, "z": 1}}, "outputs"),
+                              ({"experiments": [{"outputs": [[0, 0]], "fixed": {"q": 1}}]}, "no input")]:
+            got, _, answer = self.server.request("POST", "/v1/models/m/calibrations", request)
+            self.assertEqual(got, 400, (request, answer))
+            self.assertIn(word, json.dumps(answer), request)
+
+
+class Commands(ServerTest):
+    def run_client(self, *words):
+        run = binary(*words, "--server", f"http://127.0.0.1:{self.server.port}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return run.stdout
+
+    def test_the_client_asks_waits_and_prints(self):
+        self.ok(201, "PUT", "/v1/models/m", document(draws=6, arch=architecture(inputs=2, outputs=2)))
+        self.ok(200, "PUT", "/v1/models/m/space", SPACE)
+        printed = self.run_client("analyse", "m", "slices", "--set", "at={}", "grid=3", "slices=[[\"a\"]]", "--wait")
+        lines = printed[printed.index("table,"):].splitlines()
+        self.assertEqual(lines[0], "table,axis_1,axis_2,axis_3,estimate,sampling_error,surrogate_error,lower,upper")
+        self.assertEqual([line.split(",")[:4] for line in lines[1:4]],
+                         [["slice", "-1", "y", ""], ["slice", "-1", "z", ""], ["slice", "0", "y", ""]])
+        self.assertIn("\n".join(lines), self.run_client("jobs", "result", "1"))
+        path = self.folder + "/observed.json"
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"experiments": [{"outputs": [[0.1, 0.2]]}], "sigma": {"y": 0.1, "z": 0.1}}, file)
+        printed = self.run_client("calibrate", "m", "--request", path, "--set", "samples=50", "warmup=50", "--wait")
+        self.assertRegex(printed, r"(?m)^parameter,mean,std,rhat,ess_bulk,ess_tail\na,")
+        refused = binary("analyse", "m", "magic", "--server", f"http://127.0.0.1:{self.server.port}")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("magic", refused.stderr)
 
 
 if __name__ == "__main__":

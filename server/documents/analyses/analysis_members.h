@@ -3,7 +3,7 @@
 #ifndef ANALYSIS_MEMBERS_H
 #define ANALYSIS_MEMBERS_H
 
-#include "documents/analysis_request.h"
+#include "documents/analyses/analysis_request.h"
 #include "formats/json_write.h"
 
 /* ERR_INVALID: a member that requests of this kind do not have, with those that they have. */

@@ -15,7 +15,7 @@
 #ifndef ANALYSIS_RESULT_H
 #define ANALYSIS_RESULT_H
 
-#include "documents/analysis_request.h"
+#include "documents/analyses/analysis_request.h"
 
 /* What the result is of. */
 struct analysis_origin {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "documents/analysis_members.h"
+#include "documents/analyses/analysis_members.h"
 
 #include "base/known.h"
 #include "base/mem.h"

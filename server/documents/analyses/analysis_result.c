@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "documents/analysis_result.h"
+#include "documents/analyses/analysis_result.h"
 
 #include "formats/json_write.h"
 

@@ -15,11 +15,21 @@
  *    propagate         "quantiles": [0.05, 0.95], "bins": 50
  *    failure           "region": [{"output": "T", "above": 900}, ..], "method": "subset"
  *    slices            "slices": [["k"], ["k","h"]], "grid": 51, "at": {"k": 0.4}
+ *
+ * A calibration, of POST /v1/models/{m}/calibrations, has no kind, points and replicates, but
+ *
+ *    "experiments": [{"fixed": {"t": 0.5}, "outputs": [[1.3, 0.4], [1.1, 0.7]]}, ..]
+ *                                        rows are replicates; numbers in the order of "outputs"
+ *    "sigma": {"T": 0.3}                 of the noise; or "covariance": [[..]]; else it is inferred
+ *    "scale": {"T": 0.2}                 about what an unknown sigma, or the discrepancy, may be
+ *    "discrepancy": false
+ *    "surrogate_error": "covariance", "chains": 4, "warmup": 500, "samples": 500
  */
 #ifndef ANALYSIS_REQUEST_H
 #define ANALYSIS_REQUEST_H
 
 #include "analyse/analyse.h"
+#include "analyse/calibrate.h"
 #include "base/textbuf.h"
 
 #include <jansson.h>
@@ -29,6 +39,9 @@
 struct analysis_request {
     struct arena arena; /* of all that follows */
     struct space *space;
+    bool
+        calibrates; /* `calibration` is what is asked for; of `spec` only names and seed are used */
+    struct calibrate_spec calibration;
     struct analyse_spec spec;
     struct law *laws; /* [d] */
     int n_outputs;
@@ -43,6 +56,7 @@ struct analysis_request {
 struct analysis_subject {
     const struct model *model;
     struct space *space; /* the model's; NULL: it has none */
+    bool calibrates;     /* the request is for a calibration */
 };
 
 /*
@@ -57,8 +71,9 @@ enum err_code analysis_request_parse(const char *text, size_t len,
                                      struct analysis_request *out, struct err *err) MUST_CHECK;
 void analysis_request_release(struct analysis_request *request);
 
-/* What analyse_run takes but for threads, cancel, checkpoint and progress. */
+/* What analyse_run, or calibrate_run, takes but for threads, cancel, checkpoint and progress. */
 struct analyse_run analysis_request_run(const struct analysis_request *request);
+struct calibrate_run analysis_request_calibration(const struct analysis_request *request);
 
 /* The whole request with every default, as JSON. */
 void analysis_request_write(struct textbuf *text, const struct analysis_request *request,

@@ -3,10 +3,11 @@
  * Names of inputs and outputs are those of the space. The members of a kind are in
  * analysis_members.c.
  */
-#include "documents/analysis_request.h"
+#include "documents/analyses/analysis_request.h"
 
 #include "base/known.h"
-#include "documents/analysis_members.h"
+#include "documents/analyses/analysis_members.h"
+#include "documents/analyses/calibration_members.h"
 #include "documents/space_json.h"
 #include "formats/json_read.h"
 #include "formats/json_write.h"
@@ -27,6 +28,15 @@ struct analyse_run analysis_request_run(const struct analysis_request *request)
 {
     return (struct analyse_run){
         .spec = &request->spec, .field = &request->field, .laws = request->laws, .n_threads = 1};
+}
+
+struct calibrate_run analysis_request_calibration(const struct analysis_request *request)
+{
+    return (struct calibrate_run){.spec = &request->calibration,
+                                  .field = &request->field,
+                                  .laws = request->laws,
+                                  .training_range = request->of.model->training_range,
+                                  .n_threads = 1};
 }
 
 /* ---- space, inputs, outputs ---- */
@@ -126,7 +136,9 @@ static enum err_code take_laws(const json_t *object, struct analysis_request *ou
         const struct space_input *input = &out->space->inputs[b];
         const json_t *given = json_object_get(fixed, input->name);
         double number = 0.0;
-        if (given == NULL) {
+        if (given == NULL && calibration_fixes_everywhere(object, input->name)) {
+            out->laws[b] = law_of_value(0.0); /* each experiment has a value of its own */
+        } else if (given == NULL) {
             if (law_of_input(input, &out->laws[b], err) != ERR_OK) {
                 return err->code;
             }
@@ -187,18 +199,21 @@ static enum err_code bind(const struct model *model, struct analysis_request *ou
         return err->code;
     }
     const struct analyse_run run = analysis_request_run(out);
-    return analyse_check(&run, err);
+    const struct calibrate_run calibration = analysis_request_calibration(out);
+    return out->calibrates ? calibrate_check(&calibration, err) : analyse_check(&run, err);
 }
 
 enum err_code analysis_request_read(const json_t *object, const struct analysis_subject *subject,
                                     struct analysis_request *out, struct err *err)
 {
-    *out = (struct analysis_request){.space = NULL};
-    if (take_kind(object, out, err) != ERR_OK || take_space(object, subject, out, err) != ERR_OK ||
-        name_all(out, err) != ERR_OK || take_outputs(object, out, err) != ERR_OK ||
-        take_laws(object, out, err) != ERR_OK ||
+    *out = (struct analysis_request){.calibrates = subject->calibrates};
+    if ((out->calibrates ? calibration_check_keys(object, err) : take_kind(object, out, err)) !=
+            ERR_OK ||
+        take_space(object, subject, out, err) != ERR_OK || name_all(out, err) != ERR_OK ||
+        take_outputs(object, out, err) != ERR_OK || take_laws(object, out, err) != ERR_OK ||
         take_numbers(object, subject->model, out, err) != ERR_OK ||
-        analysis_members_read(object, out, err) != ERR_OK ||
+        (out->calibrates ? calibration_members_read(object, out, err)
+                         : analysis_members_read(object, out, err)) != ERR_OK ||
         bind(subject->model, out, err) != ERR_OK) {
         analysis_request_release(out);
     }
@@ -227,7 +242,9 @@ void analysis_request_write(struct textbuf *text, const struct analysis_request 
     struct json_write json = json_write_to(text);
     const struct space *space = request->space;
     json_write_object(&json, NULL);
-    json_write_text(&json, "kind", analyse_kind_name(request->spec.kind));
+    if (!request->calibrates) {
+        json_write_text(&json, "kind", analyse_kind_name(request->spec.kind));
+    }
     json_write_int(&json, "version", version);
     json_write_array(&json, "outputs");
     for (int i = 0; i < request->n_outputs; i++) {
@@ -236,16 +253,20 @@ void analysis_request_write(struct textbuf *text, const struct analysis_request 
     json_write_array_end(&json);
     json_write_object(&json, "fixed");
     for (int b = 0; b < space->d; b++) {
-        if (law_is_fixed(&request->laws[b])) {
+        if (law_is_fixed(&request->laws[b]) && !calibration_sets(request, b)) {
             analysis_write_value(&json, &space->inputs[b], request->laws[b].fixed);
         }
     }
     json_write_object_end(&json);
     json_write_int(&json, "seed", (int64_t)request->spec.seed);
-    json_write_int(&json, "points", request->spec.n);
-    json_write_int(&json, "replicates", request->spec.replicates);
     json_write_int(&json, "draws", request->draws);
-    analysis_members_write(&json, request);
+    if (request->calibrates) {
+        calibration_members_write(&json, request);
+    } else {
+        json_write_int(&json, "points", request->spec.n);
+        json_write_int(&json, "replicates", request->spec.replicates);
+        analysis_members_write(&json, request);
+    }
     space_json_write(&json, "space", space);
     json_write_object_end(&json);
     json_write_end(&json);
