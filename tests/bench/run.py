@@ -28,7 +28,9 @@ import time
 import workloads
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PEERS = os.path.join(HERE, "peers")
 TOP = os.path.join(HERE, "..", "..")
+os.environ["PYTHONPATH"] = HERE + os.pathsep + PEERS  # of the peers, which share workloads.py
 PARTS = ("machine", "core", "train", "json", "torch", "onnx", "nuts", "http", "batching", "latency", "scaling")
 LUA = """
 wrk.method = "POST"
@@ -171,7 +173,7 @@ class Bench:
             mine = float(mine)
             found = []
             for threads in ("1", "2"):
-                out = run(sys.executable, os.path.join(HERE, "peer_train_torch.py"), name, threads,
+                out = run(sys.executable, os.path.join(PEERS, "peer_train_torch.py"), name, threads,
                           "0.5" if self.options.quick else "2")
                 theirs, form = out.strip().split(" ", 1)
                 found.append((float(theirs), form))
@@ -196,7 +198,7 @@ class Bench:
 
         def peer(name, n, threads, precision, way):
             out = subprocess.run(
-                [sys.executable, os.path.join(HERE, "peer_torch.py"), name, str(n), str(threads),
+                [sys.executable, os.path.join(PEERS, "peer_torch.py"), name, str(n), str(threads),
                  precision, way, "0.5" if self.options.quick else "1"],
                 check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
             seconds, form = out.strip().split(" ", 1)
@@ -234,7 +236,7 @@ class Bench:
             for threads in (1, 2) if n > 1 else (1,):
                 for precision in ("float64", "float32"):
                     mine = self.core[name, n, threads, precision]
-                    theirs, form = run(sys.executable, os.path.join(HERE, "peer_onnx.py"), name, str(n), str(threads),
+                    theirs, form = run(sys.executable, os.path.join(PEERS, "peer_onnx.py"), name, str(n), str(threads),
                                        precision, "0.5" if self.options.quick else "1").strip().split(" ", 1)
                     print(f"{name:4} {n:5} {threads:7} {precision:>9} {1e3 * mine:9.3f} {1e3 * float(theirs):9.3f} "
                           f"{float(theirs) / mine:6.1f}  {form}", flush=True)
@@ -249,7 +251,7 @@ class Bench:
         for threads in ("1", "2"):
             ours = run(binary, "run", data, chains, steps, steps, threads).split()
             seconds, least, median, gradients, rhat = map(float, ours)
-            peer = run(sys.executable, os.path.join(HERE, "peer_numpyro.py"), data, values, chains,
+            peer = run(sys.executable, os.path.join(PEERS, "peer_numpyro.py"), data, values, chains,
                        steps, steps, threads).split()
             theirs, compiled, their_gradients, k = map(float, peer)
             judged = run(binary, "ess", values, chains, steps, str(int(k))).split()

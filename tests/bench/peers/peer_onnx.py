@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from workloads import TERMS, WORKLOADS, document, draws, rows
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "data"))
 import make_golden  # noqa: E402  the plain-Python network
 
 CHECKED = 2  # rows
