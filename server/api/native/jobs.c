@@ -29,6 +29,11 @@ static enum err_code write_job(struct app *app, const struct request *req, struc
     if (job_doc_find(app, req, id, &row, err) != ERR_OK) {
         return err->code;
     }
+    /* The registry has the end of the job a moment before the worker shows its version. Whoever
+     * reads that it succeeded is served by it from then on. */
+    if (row.state == JOB_SUCCEEDED && trainer_running_job(app->trainer) == row.id) {
+        models_follow(app->models, row.model, NULL, 0);
+    }
     return job_doc_write(app, json, &row, err);
 }
 
