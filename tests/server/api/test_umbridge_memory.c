@@ -91,7 +91,8 @@ START_TEST(memory_that_is_short_is_told_in_the_form_of_the_protocol)
         ck_assert_int_eq(shake(HTTP_POST, cases[i].path, cases[i].body, &n_refused), 200);
         n_all += n_refused;
     }
-    ck_assert_int_gt(n_all, 10);
+    /* Requests that find all the memory they need in that of their connection allocate none. */
+    ck_assert_int_gt(n_all, 0);
 }
 END_TEST
 
