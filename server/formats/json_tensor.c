@@ -318,6 +318,21 @@ static bool reserve_item(struct arena *arena, struct json_tensor *list, int inde
     return true;
 }
 
+/* The key of a list's object, with its number in the brackets; mark: where these are in the path.
+ */
+static char *item_key(struct arena *arena, const char *path, const char *mark, int index)
+{
+    size_t head = (size_t)(mark - path) + 1;
+    size_t tail = strlen(mark + 1) + 1;
+    char *key = arena_alloc(arena, head + NUMTEXT_MAX + tail);
+    if (key != NULL) {
+        memcpy(key, path, head);
+        size_t n = numtext_write(index, key + head);
+        memcpy(key + head + n, mark + 1, tail);
+    }
+    return key;
+}
+
 /* The tensor of the list's present object. */
 static struct json_tensor *new_item(struct walk *w, struct json_tensor *list)
 {
@@ -327,8 +342,7 @@ static struct json_tensor *new_item(struct walk *w, struct json_tensor *list)
         return NULL;
     }
     *t = (struct json_tensor){.max_rows = list->max_rows, .max_columns = list->max_columns};
-    t->key =
-        arena_printf(w->arena, "%.*s[%d]%s", (int)(mark - list->key), list->key, w->item, mark + 2);
+    t->key = item_key(w->arena, list->key, mark, w->item);
     list->items[w->item] = t;
     return t->key != NULL ? t : NULL;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/router.h"
 
-#include <string.h>
-
 const char *http_method_name(enum http_method method)
 {
     static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OTHER"};
@@ -12,7 +10,11 @@ const char *http_method_name(enum http_method method)
 /* One part of a path or pattern: up to the next '/' or the end. */
 static size_t part_len(const char *s)
 {
-    return strcspn(s, "/");
+    size_t n = 0;
+    while (s[n] != '/' && s[n] != '\0') {
+        n++;
+    }
+    return n;
 }
 
 struct piece {
@@ -20,27 +22,32 @@ struct piece {
     size_t len;
 };
 
-/* pieces: what stands in the path for the braces of the pattern. */
+/* pieces: what stands in the path for the braces of the pattern. Every request is compared with
+ * many patterns, so it ends at the first byte that differs. */
 static bool matches(const char *pattern, const char *path, struct piece *pieces, int *n_pieces)
 {
+    bool begins = false; /* a part */
     *n_pieces = 0;
-    while (*pattern == '/' && *path == '/') {
-        pattern++;
-        path++;
-        size_t a = part_len(pattern);
-        size_t b = part_len(path);
-        if (a > 0 && pattern[0] == '{') {
-            if (b == 0) {
+    for (;;) {
+        if (begins && *pattern == '{') {
+            size_t len = part_len(path);
+            if (len == 0) {
                 return false;
             }
-            pieces[(*n_pieces)++] = (struct piece){path, b};
-        } else if (a != b || strncmp(pattern, path, a) != 0) {
+            pieces[(*n_pieces)++] = (struct piece){path, len};
+            pattern += part_len(pattern);
+            path += len;
+        }
+        if (*pattern != *path) {
             return false;
         }
-        pattern += a;
-        path += b;
+        if (*pattern == '\0') {
+            return true;
+        }
+        begins = *pattern == '/';
+        pattern++;
+        path++;
     }
-    return *pattern == '\0' && *path == '\0';
 }
 
 static enum err_code keep_params(struct request *req, const struct piece *pieces, int n,
@@ -62,20 +69,16 @@ static const char *shown_path(const struct request *req)
     return req->given_path != NULL ? req->given_path : req->path;
 }
 
-enum err_code router_find(const struct route *routes, int n_routes, struct request *req, int *index,
-                          const char **allow, struct err *err)
+/* What is said when no route of this method has the path. */
+static enum err_code refuse(const struct route *routes, int n_routes, const struct request *req,
+                            const char **allow, struct err *err)
 {
-    enum http_method method = req->method == HTTP_HEAD ? HTTP_GET : req->method;
     struct piece pieces[EXCHANGE_MAX_PARAMS];
     int n_pieces;
     const char *list = NULL;
     for (int i = 0; i < n_routes; i++) {
         if (!matches(routes[i].pattern, req->path, pieces, &n_pieces)) {
             continue;
-        }
-        if (routes[i].method == method) {
-            *index = i;
-            return keep_params(req, pieces, n_pieces, err);
         }
         const char *name =
             routes[i].method == HTTP_GET ? "GET, HEAD" : http_method_name(routes[i].method);
@@ -90,4 +93,20 @@ enum err_code router_find(const struct route *routes, int n_routes, struct reque
                        req->method_text, list);
     }
     return err_set(err, ERR_NOT_FOUND, "there is nothing at %.100s", shown_path(req));
+}
+
+enum err_code router_find(const struct route *routes, int n_routes, struct request *req, int *index,
+                          const char **allow, struct err *err)
+{
+    enum http_method method = req->method == HTTP_HEAD ? HTTP_GET : req->method;
+    struct piece pieces[EXCHANGE_MAX_PARAMS];
+    int n_pieces;
+    for (int i = 0; i < n_routes; i++) {
+        if (routes[i].method == method &&
+            matches(routes[i].pattern, req->path, pieces, &n_pieces)) {
+            *index = i;
+            return keep_params(req, pieces, n_pieces, err);
+        }
+    }
+    return refuse(routes, n_routes, req, allow, err);
 }

@@ -7,6 +7,7 @@ import struct
 DATA = "/v1/models/m/data"
 CSV = {"Content-Type": "text/csv"}
 NPY = {"Content-Type": "application/x-npy"}
+NPZ = {"Content-Type": "application/x-npz"}
 
 
 def key(text):

@@ -184,12 +184,13 @@ class OtherServers(unittest.TestCase):
         done = self.run_client("data", "m", "export", "--batch", "3")
         self.assertEqual(done.stdout, "/v1/models/m/data/rows?format=csv&batch=3")
         with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "rows.npy")
-            done = self.run_client("data", "m", "export", "-o", path)
-            self.assertEqual((done.returncode, done.stdout), (0, ""))
-            with open(path, encoding="ascii") as file:
-                self.assertEqual(file.read(), "/v1/models/m/data/rows?format=npy")
-            self.assertEqual(os.listdir(folder), ["rows.npy"])
+            for kind in ("npy", "npz"):
+                path = os.path.join(folder, "rows." + kind)
+                done = self.run_client("data", "m", "export", "-o", path)
+                self.assertEqual((done.returncode, done.stdout), (0, ""))
+                with open(path, encoding="ascii") as file:
+                    self.assertEqual(file.read(), "/v1/models/m/data/rows?format=" + kind)
+            self.assertEqual(sorted(os.listdir(folder)), ["rows.npy", "rows.npz"])
 
     def test_intervals_are_columns_and_large_numbers_keep_their_value(self):
         done = self.run_client("predict", "m", "--at", "1", "--intervals", "0.9")

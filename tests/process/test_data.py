@@ -4,6 +4,7 @@
 import concurrent.futures
 import hashlib
 import http.client
+import io
 import json
 import os
 import random
@@ -11,9 +12,10 @@ import shutil
 import sqlite3
 import tempfile
 import unittest
+import zipfile
 
 from harness import HERE, PATIENCE, Server, ServerTest, rows
-from row_tables import DATA, CSV, NPY, key, packed, beside, npy, read_npy
+from row_tables import DATA, CSV, NPY, NPZ, key, packed, beside, npy, read_npy
 
 # The schema of the first files.
 SCHEMA_1 = os.path.join(HERE, "..", "..", "schema", "001_init.sql")
@@ -43,8 +45,17 @@ class Rows(ServerTest):
         self.assertEqual((head["Surrogate-Rows"], head["Surrogate-Outputs"]), ("3701", "2"))
         self.assertIn("(3701, 5)", text)
         self.assertEqual(numbers, packed(table))
-        for kind, content in (("npy", NPY), ("csv", CSV), ("json", {})):
+        for kind, content in (("npy", NPY), ("npz", NPZ), ("csv", CSV), ("json", {})):
             body = self.fetch(f"{DATA}/rows?format={kind}")
+            if kind == "npz":
+                with zipfile.ZipFile(io.BytesIO(body)) as file:
+                    self.assertIsNone(file.testzip())
+                    self.assertEqual(file.namelist(), ["x.npy", "y.npy"])
+                    arrays = [read_npy(file.read(name)) for name in file.namelist()]
+                self.assertIn("(3701, 3)", arrays[0][0])
+                self.assertIn("(3701, 2)", arrays[1][0])
+                self.assertEqual([numbers for _, numbers in arrays],
+                                 [packed([row[:3] for row in table]), packed([row[3:] for row in table])])
             if kind == "json":
                 # Left to itself the parser makes the integer 0 of -0.
                 self.assertEqual(packed(beside(json.loads(body, parse_int=float))), packed(table))
@@ -68,15 +79,20 @@ class Rows(ServerTest):
         self.assertEqual(data["rows"], 3701)
 
     def test_an_export_is_cut_when_its_rows_are_deleted(self):
-        # 40 MB of text, more than sockets keep for a client that does not read.
+        self.is_cut("csv")
+
+    def test_an_export_as_npz_is_cut_too(self):
+        self.is_cut("npz")
+
+    def is_cut(self, kind):
+        # 19 MB and more, which sockets do not keep for a client that does not read.
         big = npy([[i / 7, i / 3, i / 11] for i in range(100000)])
-        for _ in range(8):
-            self.ok(201, "POST", DATA + "?outputs=1", big, NPY)
+        batches = [self.ok(201, "POST", DATA + "?outputs=1", big, NPY)[1]["batch"] for _ in range(8)]
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
-        connection.request("GET", DATA + "/rows?format=csv")
+        connection.request("GET", f"{DATA}/rows?format={kind}")
         answer = connection.getresponse()
         answer.read(1000)
-        self.ok(200, "DELETE", DATA + "/batches/8")
+        self.ok(200, "DELETE", f"{DATA}/batches/{batches[-1]}")
         with self.assertRaises(http.client.HTTPException):
             while answer.read(1 << 20):
                 pass

@@ -2,10 +2,11 @@
 /*
  * A body is a list of parts. Each part is a fixed text and then some columns of all rows. JSON has
  * all inputs first and then all outputs, so it reads the rows twice. An output that is missing is
- * null in JSON, an empty field in CSV, and NaN in npy.
+ * null in JSON, an empty field in CSV, and NaN in npy. npz is no list of parts: rows_archive.h.
  */
 #include "api/exports/data_export.h"
 
+#include "api/exports/rows_archive.h"
 #include "base/numtext.h"
 #include "base/textbuf.h"
 #include "documents/space_json.h"
@@ -35,6 +36,7 @@ struct export
     struct model_space space;
     char ***members; /* [d] texts of the members of categories, [n_values]; NULL: there are none */
     struct log *log;
+    struct rows_archive *archive; /* NULL: the parts are sent */
     enum style style;
     struct part parts[MAX_PARTS];
     int n_parts;
@@ -162,6 +164,27 @@ static bool next_rows_or_part(struct export *e)
     return true;
 }
 
+/* The next bytes of npz, which writes whole numbers: into spill when there is no room for one. */
+static bool read_archive(struct export *e, char *out, size_t room, size_t *used)
+{
+    struct err err = ERR_INIT;
+    bool spill = room < sizeof(double);
+    size_t n = 0;
+    if (rows_archive_read(e->archive, &e->cursor, spill ? e->spill : out,
+                          spill ? sizeof(double) : room, &n, &err) != ERR_OK) {
+        log_warn(e->log, "export cut", "reason", err_msg(&err), NULL);
+        return false;
+    }
+    if (spill) {
+        e->n_spill = n;
+        e->spill_at = 0;
+    } else {
+        *used += n;
+    }
+    e->part += n == 0; /* the end of the only part */
+    return true;
+}
+
 static size_t read_export(void *ctx, char *out, size_t size)
 {
     struct export *e = ctx;
@@ -173,6 +196,10 @@ static size_t read_export(void *ctx, char *out, size_t size)
             size_t n = copy_piece(out + used, size - used, e->spill + e->spill_at, left);
             e->spill_at += n;
             used += n;
+        } else if (e->archive != NULL) {
+            if (!read_archive(e, out + used, size - used, &used)) {
+                return BODY_SOURCE_FAILED;
+            }
         } else if (e->text_at < part->n_text) {
             size_t left = part->n_text - e->text_at;
             size_t n = copy_piece(out + used, size - used, part->text + e->text_at, left);
@@ -299,7 +326,8 @@ static enum err_code refuse_categories(const struct export *e, struct err *err)
 {
     bool any = e->space.space != NULL && space_first_category(e->space.space) >= 0;
     return any ? err_set(err, ERR_UNSUPPORTED,
-                         "npy has numbers only: rows with categories are exported as json or csv")
+                         "npy and npz have numbers only: rows with categories are exported as json "
+                         "or csv")
                : ERR_OK;
 }
 
@@ -316,6 +344,20 @@ static enum err_code prepare_npy(struct export *e, struct arena *arena, struct e
     }
     add_part(e, head, npy_head(2, shape, false, head), 0, width);
     e->style = STYLE_NPY;
+    return ERR_OK;
+}
+
+/* Inputs and outputs as arrays of their own. */
+static enum err_code prepare_npz(struct export *e, struct arena *arena, struct err *err)
+{
+    if (refuse_categories(e, err) != ERR_OK) {
+        return err->code;
+    }
+    e->archive = rows_archive_new(&e->cursor, arena);
+    if (e->archive == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    e->n_parts = 1;
     return ERR_OK;
 }
 
@@ -359,12 +401,16 @@ static enum err_code prepare(struct export *e, const char *format, struct arena 
     } else if (strcmp(format, "npy") == 0) {
         res->content_type = MEDIA_TYPE_NPY;
         err_kept(prepare_npy(e, arena, err));
+    } else if (strcmp(format, "npz") == 0) {
+        res->content_type = MEDIA_TYPE_NPZ;
+        err_kept(prepare_npz(e, arena, err));
     } else if (strcmp(format, "structured") == 0) {
         res->content_type = MEDIA_TYPE_NPY;
         err_kept(prepare_structured(e, arena, err));
     } else {
         return err_set(err, ERR_UNSUPPORTED,
-                       "format \"%.40s\" is not supported; json, csv, npy and structured are",
+                       "format \"%.40s\" is not supported; json, csv, npy, npz and structured "
+                       "are",
                        format);
     }
     e->longest = NUMTEXT_MAX + AROUND;

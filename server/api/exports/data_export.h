@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stored rows as JSON, CSV or npy, made while they are sent: only one piece of rows is in memory
- * (data_cursor). A client can upload every format again as it is.
+ * Stored rows as JSON, CSV, npy or npz, made while they are sent: only one piece of rows is in
+ * memory (data_cursor). A client can upload every format again as it is.
  */
 #ifndef DATA_EXPORT_H
 #define DATA_EXPORT_H
@@ -14,7 +14,7 @@
 struct data_export {
     struct data_cursor cursor;
     struct model_space space; /* of the model; names of columns, members of categories */
-    const char *format;       /* "json", "csv", "npy" */
+    const char *format;       /* "json", "csv", "npy", "npz", "structured" */
 };
 
 /*

@@ -36,10 +36,10 @@ void prediction_option_write(struct json_write *json, const struct header *optio
                              enum option_form form, struct arena *arena);
 
 /*
- * Reads them from an object, whose other members are not looked at, into want, levels,
- * total_levels, intervals, n_samples, seed and of_observations. Arrays are in the arena. Levels of
- * intervals are checked later, by predict_check, since the model's calibration decides which are
- * possible. ERR_INVALID, ERR_NOMEM.
+ * Reads them from an object (NULL: an empty one), whose other members are not looked at, into want,
+ * levels, total_levels, intervals, n_samples, seed and of_observations. Arrays are in the arena.
+ * Levels of intervals are checked later, by predict_check, since the model's calibration decides
+ * which are possible. ERR_INVALID, ERR_NOMEM.
  */
 enum err_code prediction_options_read(const json_t *object, struct arena *arena,
                                       struct predict_request *predict, struct err *err) MUST_CHECK;

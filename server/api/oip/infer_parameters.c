@@ -133,10 +133,13 @@ static enum err_code read_options(const json_t *parameters, struct arena *arena,
                                   struct predict_request *predict, struct err *err)
 {
     json_t *options = NULL;
+    if (parameters == NULL) {
+        return prediction_options_read(NULL, arena, predict, err);
+    }
     struct textbuf text = textbuf_in(arena);
     struct json_write json = json_write_to(&text);
     json_write_object(&json, NULL);
-    if (parameters != NULL && write_options(parameters, &json, arena, err) != ERR_OK) {
+    if (write_options(parameters, &json, arena, err) != ERR_OK) {
         return err->code;
     }
     json_write_object_end(&json);

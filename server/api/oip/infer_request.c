@@ -10,6 +10,7 @@
 #include "api/oip/infer_parameters.h"
 #include "base/known.h"
 #include "base/mem.h"
+#include "base/numtext.h"
 #include "formats/json_tensor.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #define HEADER     "Inference-Header-Content-Length"
 #define TYPE_CHARS 16
 #define NAME_CHARS 512
-#define WHERE_SIZE 32 /* "outputs[1023]" */
+#define WHERE_SIZE (NUMTEXT_MAX + 16) /* "outputs[1023]" */
 
 enum err_code infer_body_split(const char *header, size_t n_bytes, size_t *n_json, struct err *err)
 {
@@ -60,6 +61,16 @@ struct reading {
 static enum err_code no_memory(struct err *err)
 {
     return err_set(err, ERR_NOMEM, "no memory for the request");
+}
+
+/* "inputs[0]"; list: at most 8 bytes. */
+static void name_item(const char *list, size_t index, char where[WHERE_SIZE])
+{
+    size_t n = strlen(list);
+    memcpy(where, list, n);
+    where[n++] = '[';
+    n += numtext_write((double)index, where + n);
+    memcpy(where + n, "]", 2);
 }
 
 static enum err_code read_shape(const json_t *input, const char *where, struct infer_tensor *tensor,
@@ -160,7 +171,7 @@ static enum err_code read_input(struct reading *r, const json_t *input, int inde
     struct infer_tensor *tensor = &r->request->inputs[index];
     int64_t n_bytes = -1;
     char where[WHERE_SIZE];
-    snprintf(where, sizeof where, "inputs[%d]", index);
+    name_item("inputs", (size_t)index, where);
     if (!json_is_object(input)) {
         return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
                        json_read_kind(input));
@@ -301,7 +312,7 @@ static enum err_code read_outputs(struct reading *r, const json_t *document, str
         return ERR_OK;
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
-        snprintf(where, sizeof where, "outputs[%zu]", i);
+        name_item("outputs", i, where);
         if (read_output(r, json_array_get(list, i), where, err) != ERR_OK) {
             return err->code;
         }

@@ -265,7 +265,7 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
     return err->code;
 }
 
-/* JSON or npy. What comes from a pipe is read first, since it may have to be sent twice. */
+/* JSON, npy or npz. What comes from a pipe is read first, since it may have to be sent twice. */
 static enum err_code append_whole(struct append *up, struct input *input, struct err *err)
 {
     struct payload payload = {.type = input->type, .file = input->file};

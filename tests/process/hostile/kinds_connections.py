@@ -177,7 +177,7 @@ def abandoned_predictions(t):
 def reader_of_exports(t):
     """An export of rows that is read a little and then left."""
     yield Reconnect(receive=4096)
-    yield Send(request("GET", "/v1/models/prey/data/rows?format=" + t.rng.choice(("json", "csv", "npy"))))
+    yield Send(request("GET", "/v1/models/prey/data/rows?format=" + t.rng.choice(("json", "csv", "npy", "npz"))))
     yield Drain(0.05)
     yield Pause(t.rng.random() * t.world.hold_s / 2)
     yield Reset()

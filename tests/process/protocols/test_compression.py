@@ -68,9 +68,10 @@ class Compression(ServerTest):
                 if len(plain) >= 1024:
                     self.both("GET", path)
         # Bytes of numbers are sent as they are.
-        head, _ = self.fetch("GET", "/v1/models/m/data/rows?format=npy")
-        self.assertIsNone(head["Content-Encoding"])
-        self.assertIsNone(head["Vary"])
+        for kind in ("npy", "npz"):
+            head, _ = self.fetch("GET", "/v1/models/m/data/rows?format=" + kind)
+            self.assertIsNone(head["Content-Encoding"])
+            self.assertIsNone(head["Vary"])
         # A refusal is too short.
         head, _ = self.fetch("GET", "/v1/models/none", status=404)
         self.assertIsNone(head["Content-Encoding"])

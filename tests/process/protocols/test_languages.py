@@ -160,6 +160,20 @@ class Languages(ServerTest):
         for _ in range(2):
             done = self.run_here([sys.executable, f"{FOLDER}/arrays.py", "new", "rows.npz"])
             self.assertEqual(done.stdout, "50 rows, 50 in all\n", done.stderr)
+        code = ("import numpy; rows = numpy.load('rows.npz'); numpy.save('x.npy', rows['x']); "
+                "numpy.save('rows.npy', numpy.hstack([rows['x'], rows['y']]))")
+        self.run_here([sys.executable, "-c", code])
+        for _ in range(2):
+            done = self.run_here([sys.executable, f"{FOLDER}/arrays.py", "flat", "rows.npy"], OUTPUTS="3")
+            self.assertEqual(done.stdout, "50 rows, 50 in all\n", done.stderr)
+        stored = [self.ok(200, "GET", f"/v1/models/{model}/data/rows")[1] for model in ("new", "flat")]
+        self.assertEqual(stored[0], stored[1])
+        self.assertEqual(stored[0]["inputs"], x)
+        for results, shown in ((["mean"], "mean (50, 3)\n"), ([], "mean (50, 3)\nstd (50, 3)\n")):
+            done = self.run_here([sys.executable, f"{FOLDER}/arrays.py", "flow", "x.npy", *results])
+            self.assertEqual((done.returncode, done.stdout), (0, shown), done.stderr)
+            code = "import numpy; print(numpy.load('x.answer.npz')['mean'].tolist())"
+            self.assertEqual(json.loads(self.run_here([sys.executable, "-c", code]).stdout), mean)
 
 
 if __name__ == "__main__":

@@ -265,7 +265,7 @@ class Stored(Holes):
         self.ok(201, "POST", path + "/data", body)
         rows = self.rows(path)
         for kind, headers in (("csv", {"Content-Type": "text/csv; header=present"}), ("npy", NPY),
-                              ("json", None)):
+                              ("npz", {"Content-Type": "application/x-npz"}), ("json", None)):
             with self.subTest(kind):
                 text = self.server.request("GET", f"{path}/data/rows?format={kind}")[2]
                 answer, again = self.upload(text, "outputs=2&" + ALLOW, headers)

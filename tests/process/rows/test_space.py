@@ -175,7 +175,8 @@ class Rows(Space):
         self.ok(201, "POST", MODEL + "/data", npy([[1, 3, 1, 1.0]]), binary_rows)
         self.assertIn('column 1 ("mesh") is 1', self.ok(400, "POST", MODEL + "/data", npy([[1, 1, 1, 1.0]]),
                                                         binary_rows)[1]["detail"])
-        self.assertIn("numbers only", self.ok(400, "GET", MODEL + "/data/rows?format=npy")[1]["detail"])
+        for form in ("npy", "npz"):
+            self.assertIn("numbers only", self.ok(400, "GET", f"{MODEL}/data/rows?format={form}")[1]["detail"])
         columns = self.ok(200, "GET", MODEL + "/data")[1]["columns"]
         self.assertEqual(columns[1], {"input": 1, "name": "mesh", "type": "category",
                                       "values": ["coarse", "fine", "3"]})

@@ -235,7 +235,7 @@ END_TEST
 START_TEST(batches_and_exports_survive)
 {
     memory = &memories[_i];
-    static const char *const formats[] = {"json", "csv", "npy"};
+    static const char *const formats[] = {"json", "csv", "npy", "npz"};
     char body[2048] = "{\"provenance\":{\"run\":1},\"inputs\":[";
     char answer[8192];
     /* 60 rows of 16 bytes fill the chunk of 1000 bytes; here are more. */
@@ -250,7 +250,7 @@ START_TEST(batches_and_exports_survive)
     ck_assert_int_eq(call(HTTP_POST, "/v1/models/m/data", body), 201);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/data", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/data/batches", NULL), 200);
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         char path[64];
         snprintf(path, sizeof path, "/v1/models/m/data/rows?format=%s", formats[i]);
         ck_assert_int_eq(shake(HTTP_GET, path, NULL), 200);
