@@ -397,14 +397,18 @@ int main(void)
     TCase *tcase = tcase_create("suggest");
     tcase_set_timeout(tcase, 120);
     int n = criterion_known().n;
-    tcase_add_loop_test(tcase, batches_are_those_of_the_closed_form, 0, 2 * n);
-    tcase_add_loop_test(tcase, draws_agree_with_the_closed_form, 0, 2);
     tcase_add_loop_test(tcase, searches_find_the_top, 0, n);
-    tcase_add_loop_test(tcase, thompson_follows_the_probability_of_being_best, 0, 2);
-    tcase_add_test(tcase, costs_divide_scores);
-    tcase_add_loop_test(tcase, points_that_will_fail_are_worth_less, 0, 2);
-    tcase_add_test(tcase, what_cannot_be_answered_is_refused);
-    tcase_add_loop_test(tcase, failing_allocations_are_errors, 0, 2);
     suite_add_tcase(suite, tcase);
+    TCase *rest = tcase_create("suggest of one thread");
+    tcase_set_timeout(rest, 120);
+    tcase_set_tags(rest, "no_races");
+    tcase_add_loop_test(rest, batches_are_those_of_the_closed_form, 0, 2 * n);
+    tcase_add_loop_test(rest, draws_agree_with_the_closed_form, 0, 2);
+    tcase_add_loop_test(rest, thompson_follows_the_probability_of_being_best, 0, 2);
+    tcase_add_test(rest, costs_divide_scores);
+    tcase_add_loop_test(rest, points_that_will_fail_are_worth_less, 0, 2);
+    tcase_add_test(rest, what_cannot_be_answered_is_refused);
+    tcase_add_loop_test(rest, failing_allocations_are_errors, 0, 2);
+    suite_add_tcase(suite, rest);
     return run_suite(suite);
 }

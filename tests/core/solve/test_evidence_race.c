@@ -123,7 +123,7 @@ START_TEST(with_fewer_rows_or_within_the_gap_all_are_fitted_to_the_end)
 }
 END_TEST
 
-START_TEST(threads_and_interruptions_do_not_change_a_bit)
+START_TEST(threads_do_not_change_a_bit)
 {
     struct err err = ERR_INIT;
     struct many m;
@@ -134,7 +134,18 @@ START_TEST(threads_and_interruptions_do_not_change_a_bit)
     ck_assert_int_eq(many_run(&m, &result, &err), ERR_OK);
     ck_assert(same_bits(&m, &whole, &result));
     solver_result_release(&result);
-    m.problem.n_threads = 1;
+    solver_result_release(&whole);
+    resnet_release(&m.net);
+}
+END_TEST
+
+START_TEST(interruptions_do_not_change_a_bit)
+{
+    struct err err = ERR_INIT;
+    struct many m;
+    struct solver_result whole, result;
+    many_init(&m, MANY);
+    ck_assert_int_eq(many_run(&m, &whole, &err), ERR_OK);
     int n = 0;
     for (int at = 1;; at += 1 + at / 8, n++) {
         struct memory_checkpoint memory;
@@ -202,10 +213,15 @@ int main(void)
     TCase *tc = tcase_create("evidence_race");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
-    tcase_add_test(tc, the_better_half_goes_on_at_each_rung);
-    tcase_add_test(tc, with_fewer_rows_or_within_the_gap_all_are_fitted_to_the_end);
-    tcase_add_test(tc, threads_and_interruptions_do_not_change_a_bit);
-    tcase_add_test(tc, every_failed_allocation_is_survived);
+    tcase_add_test(tc, threads_do_not_change_a_bit);
     suite_add_tcase(suite, tc);
+    TCase *rest = tcase_create("evidence_race of one thread");
+    tcase_set_timeout(rest, 240);
+    tcase_set_tags(rest, "no_races");
+    tcase_add_test(rest, the_better_half_goes_on_at_each_rung);
+    tcase_add_test(rest, with_fewer_rows_or_within_the_gap_all_are_fitted_to_the_end);
+    tcase_add_test(rest, interruptions_do_not_change_a_bit);
+    tcase_add_test(rest, every_failed_allocation_is_survived);
+    suite_add_tcase(suite, rest);
     return run_suite(suite);
 }
