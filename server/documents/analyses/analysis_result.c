@@ -23,7 +23,7 @@ static void write_axis(struct json_write *json, const struct analyse_axis *axis)
 static void write_numbers(struct json_write *json, const char *key,
                           const struct analyse_table *table, int axis, const double **at)
 {
-    if (axis == table->rank) {
+    if (axis >= ANALYSE_MAX_RANK || axis == table->rank) {
         json_write_real(json, key, *(*at)++);
         return;
     }
