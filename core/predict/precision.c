@@ -8,12 +8,22 @@
 
 #include <math.h>
 
-/* Points at which the precisions are compared, in the user's units. */
-static void choose_points(const struct model *model, double *x)
+/* At how many points the precisions of a model are compared. */
+static int count_points(const struct model *model)
+{
+    double weights = (double)model->m * (double)model->net.pack_size;
+    double points = PRECISION_WEIGHTS / weights;
+    return points >= PRECISION_POINTS      ? PRECISION_POINTS
+           : points > PRECISION_MIN_POINTS ? (int)points
+                                           : PRECISION_MIN_POINTS;
+}
+
+/* n points at which the precisions are compared, in the user's units. */
+static void choose_points(const struct model *model, int n, double *x)
 {
     struct rng rng;
     rng_init(&rng, 0, RNG_TEST, 0);
-    for (int i = 0; i < PRECISION_POINTS; i++) {
+    for (int i = 0; i < n; i++) {
         for (int j = 0; j < model->d; j++) {
             double u = rng_uniform(&rng);
             double *at = &x[(size_t)i * (size_t)model->d + (size_t)j];
@@ -53,14 +63,14 @@ static double gap_relative(const struct gap *gap, double from)
 }
 
 static void find_largest_errors(const struct predict_result *single,
-                                const struct predict_result *exact, int o,
+                                const struct predict_result *exact, int n, int o,
                                 struct model_float32_error *out)
 {
     *out = (struct model_float32_error){.mean = 0.0};
     for (int j = 0; j < o; j++) {
         struct gap mean = {.low = INFINITY, .high = -INFINITY};
         struct gap std = {.low = INFINITY, .high = -INFINITY};
-        for (int i = 0; i < PRECISION_POINTS; i++) {
+        for (int i = 0; i < n; i++) {
             size_t at = (size_t)i * (size_t)o + (size_t)j;
             gap_add(&mean, single->mean[at], exact->mean[at]);
             gap_add(&std, single->std[at], exact->std[at]);
@@ -107,18 +117,19 @@ static enum err_code compare_plans(struct model *model, const struct plan *round
     struct arena arena = ARENA_INIT;
     struct predict_result of_rounded;
     struct predict_result of_exact;
-    double *x = arena_alloc_array(&arena, (size_t)PRECISION_POINTS * (size_t)model->d, sizeof *x);
+    int n = count_points(model);
+    double *x = arena_alloc_array(&arena, (size_t)n * (size_t)model->d, sizeof *x);
     if (x == NULL) {
         err_set(err, ERR_NOMEM, "no memory to measure the precision");
         goto done;
     }
-    choose_points(model, x);
+    choose_points(model, n, x);
     const struct predict_request req = {
-        .n = PRECISION_POINTS, .x = x, .want = PREDICT_MEAN | PREDICT_STD, .n_threads = 1};
+        .n = n, .x = x, .want = PREDICT_MEAN | PREDICT_STD, .n_threads = 1};
     if (predict_by(model, rounded, &req, &arena, &of_rounded, err) == ERR_OK &&
         predict_by(model, exact, &req, &arena, &of_exact, err) == ERR_OK) {
-        find_largest_errors(&of_rounded, &of_exact, model->o, &model->float32_error);
-        *share = find_share(&of_rounded, &of_exact, (size_t)PRECISION_POINTS * (size_t)model->o);
+        find_largest_errors(&of_rounded, &of_exact, n, model->o, &model->float32_error);
+        *share = find_share(&of_rounded, &of_exact, (size_t)n * (size_t)model->o);
     }
 done:
     arena_release(&arena);

@@ -5,7 +5,11 @@
 
 #include "model/model.h"
 
-#define PRECISION_POINTS 256
+/* Precisions are compared at so many points, at fewer where all weights of all draws, times the
+ * points, were more than PRECISION_WEIGHTS, so that no model waits long to be published. */
+#define PRECISION_POINTS     256
+#define PRECISION_MIN_POINTS 16
+#define PRECISION_WEIGHTS    1e9
 
 /*
  * A model of PRECISION_AUTO becomes PRECISION_MIXED when its weights take at least this many bytes
@@ -17,8 +21,8 @@
 
 /*
  * Publishes the model (model_publish). When it is not to be served in float64, it is also predicted
- * in float64, at PRECISION_POINTS random points of the training range or, where that is not known,
- * of scaled inputs in [-1, 1]. model->float32_error is then the largest difference, over all
+ * in float64, at up to PRECISION_POINTS random points of the training range or, where that is not
+ * known, of scaled inputs in [-1, 1]. model->float32_error is then the largest difference, over all
  * outputs, of a mean relative to the range of that output's means, and of a standard deviation
  * relative to that output's largest one. ERR_NOMEM, ERR_NUMERIC, errors of model_publish.
  */
