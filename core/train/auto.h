@@ -129,7 +129,7 @@ enum auto_outcome {
     AUTO_WORSE,    /* by more than a standard error */
     AUTO_DROPPED,  /* so much worse after some folds that the others were not tried */
     AUTO_FAILED,   /* `why` has the error */
-    AUTO_BUDGET,   /* not tried, or not on all folds: the budget was too small */
+    AUTO_BUDGET,   /* not tried, or not on all folds: beyond the budget, or others are exact */
     AUTO_TOO_LARGE /* not tried: it needs more memory than there may be */
 };
 const char *auto_outcome_name(enum auto_outcome outcome);
