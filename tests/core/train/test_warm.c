@@ -112,11 +112,12 @@ static void check_goes_on(enum solver_kind kind, const struct model *base, enum 
     ck_assert_msg(code == ERR_OK, "%s from %s: %s", solver_name(kind), solver_name(other),
                   err_msg(&err));
     struct model *model = train(spec, rows, MAX, base, NULL);
-    /* One draw of chains is worse than their mean, and dropout costs something. */
+    /* One draw of chains is worse than their mean, and dropout costs something, the more the better
+     * the base was; without a base two epochs leave an error near 1. */
     double had = error_of(base, rows, 0);
     double found = error_of(model, rows, 0);
     double max = (solver_samples(other) ? 2.0 : 1.25) * had + 0.03;
-    ck_assert_msg(found < max + (kind == SOLVER_MC_DROPOUT ? 0.1 : 0.0),
+    ck_assert_msg(found < max + (kind == SOLVER_MC_DROPOUT ? 0.2 : 0.0),
                   "%s from %s: %g, the base has %g", solver_name(kind), solver_name(other), found,
                   had);
     model_unref(model);
