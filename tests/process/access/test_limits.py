@@ -147,8 +147,8 @@ class OfTokens(LimitTest):
         self.assertIn("may have 2 requests under way", problem["detail"])
         clients[0].sendall(b"{}")
         self.assertIn(b" 400 ", clients[0].recv(4096))
-        self.wait_status(200, token, "GET", "/v1/models")
-        self.assertEqual(self.status(token, "GET", "/v1/models"), 200)
+        for _ in range(2):  # a request counts until its answer is sent, so that the client may be first
+            self.wait_status(200, token, "GET", "/v1/models")
         clients[1].close()  # the client is gone before its body
         clients = [self.open_body(token) for _ in range(1)]
         self.wait_status(200, token, "GET", "/v1/models")
