@@ -85,8 +85,8 @@ static enum err_code step_chains(struct levels *l, int from, int n, double level
         l->next_g[from + n + i] = taken ? l->candidate_g[i] : l->next_g[from + i];
         n_taken += taken;
     }
-    double step = from / n + 1;
-    l->spread *= exp(((double)n_taken / n - ACCEPTANCE) / sqrt(step));
+    int step = from / n + 1;
+    l->spread *= exp(((double)n_taken / n - ACCEPTANCE) / sqrt((double)step));
     l->spread = fmin(fmax(l->spread, 1e-3), 1.0);
     return ERR_OK;
 }

@@ -61,7 +61,8 @@ static void spread_out(int n, int d, struct rng *rng, double *x)
     double steps = (double)STEPS_PER_NUMBER * n * d;
     double affordable = MAX_WORK / (4.0 * n * d);
     steps = steps < affordable ? steps : affordable;
-    for (double step = 0.0; step < steps && n > 2; step += 1.0) {
+    int64_t n_steps = n > 2 ? (int64_t)ceil(steps) : 0;
+    for (int64_t step = 0; step < n_steps; step++) {
         int i = (int)rng_below(rng, (uint64_t)n);
         int k = (int)rng_below(rng, (uint64_t)n - 1);
         int j = (int)rng_below(rng, (uint64_t)d);
