@@ -12,6 +12,7 @@
 #include "base/rng.h"
 
 #include <float.h>
+#include <math.h>
 
 #define STEPS_PER_NUMBER 20  /* exchanges for each of the n d numbers */
 #define MAX_WORK         3e8 /* multiplications of all steps */
