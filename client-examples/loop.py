@@ -15,7 +15,9 @@ import argparse
 import os
 import sys
 
-from workflow import TOP, Surrogate, simulate_at
+from workflow import Surrogate, simulate_at
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 SPACE = {
     "inputs": [
