@@ -93,9 +93,10 @@ static enum err_code calibrate_once(struct attempt *attempt, const struct analys
     return err->code;
 }
 
-static enum err_code analyse_once(struct attempt *attempt, const struct analysis_request *request,
-                                  struct checkpoints *checkpoints, struct err *err)
+static enum err_code analyse_once(struct attempt *attempt, struct checkpoints *checkpoints,
+                                  const void *ctx, struct err *err)
 {
+    const struct analysis_request *request = ctx;
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
     struct analyse_result result;
@@ -121,32 +122,11 @@ static enum err_code analyse_with_checkpoints(struct attempt *attempt,
                                               const struct analysis_request *request,
                                               struct err *err)
 {
-    const struct attempt_settings *s = attempt->settings;
-    struct checkpoints *checkpoints = mem_zalloc(sizeof *checkpoints);
-    if (checkpoints == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the job's checkpoints");
-    }
-    checkpoints->db = s->db;
-    checkpoints->job = &attempt->row;
-    checkpoints->log = s->log;
-    checkpoints->metrics = s->metrics;
-    checkpoints->curves = attempt->curves;
-    checkpoints->ctx = attempt->progress_ctx;
     const struct checkpoints_inputs inputs = {.request = attempt->request,
                                               .n_request = attempt->n_request,
                                               .fingerprint = attempt->base->digest,
                                               .base_version = attempt->base->version};
-    if (checkpoints_init(checkpoints, s->checkpoint_ms, &inputs, err) == ERR_OK &&
-        analyse_once(attempt, request, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
-        log_warn(s->log, "checkpoints dropped", JOB_LOG(&attempt->row), "reason", err_msg(err),
-                 NULL);
-        err_clear(err);
-        if (job_store_drop_checkpoints(s->db, attempt->row.id, err) == ERR_OK) {
-            err_kept(analyse_once(attempt, request, checkpoints, err));
-        }
-    }
-    mem_free(checkpoints);
-    return err->code;
+    return attempt_with_checkpoints(attempt, &inputs, analyse_once, request, err);
 }
 
 static enum err_code analyse(struct attempt *attempt, struct err *err)

@@ -164,7 +164,7 @@ static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 /* ---- training ---- */
 
 static enum err_code train_once(struct attempt *attempt, struct checkpoints *checkpoints,
-                                struct err *err)
+                                const void *ctx, struct err *err)
 {
     struct train_run run = {
         .spec = &attempt->spec.train,
@@ -183,7 +183,9 @@ static enum err_code train_once(struct attempt *attempt, struct checkpoints *che
                                    : train_run(&run, &attempt->model, err);
 }
 
-static enum err_code train_with_checkpoints(struct attempt *attempt, struct err *err)
+enum err_code attempt_with_checkpoints(struct attempt *attempt,
+                                       const struct checkpoints_inputs *inputs,
+                                       attempt_work_fn *work, const void *ctx, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
     struct checkpoints *checkpoints = mem_zalloc(sizeof *checkpoints);
@@ -196,23 +198,28 @@ static enum err_code train_with_checkpoints(struct attempt *attempt, struct err 
     checkpoints->metrics = s->metrics;
     checkpoints->curves = attempt->curves;
     checkpoints->ctx = attempt->progress_ctx;
-    struct checkpoints_inputs inputs = {.request = attempt->request,
-                                        .n_request = attempt->n_request,
-                                        .fingerprint = attempt->rows.origin.fingerprint,
-                                        .space = attempt->space.digest,
-                                        .base_version =
-                                            attempt->base != NULL ? attempt->base->version : 0};
-    if (checkpoints_init(checkpoints, s->checkpoint_ms, &inputs, err) == ERR_OK &&
-        train_once(attempt, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
+    if (checkpoints_init(checkpoints, s->checkpoint_ms, inputs, err) == ERR_OK &&
+        work(attempt, checkpoints, ctx, err) == ERR_CORRUPT && checkpoints->loaded) {
         log_warn(s->log, "checkpoints dropped", JOB_LOG(&attempt->row), "reason", err_msg(err),
                  NULL);
         err_clear(err);
         if (job_store_drop_checkpoints(s->db, attempt->row.id, err) == ERR_OK) {
-            err_kept(train_once(attempt, checkpoints, err));
+            err_kept(work(attempt, checkpoints, ctx, err));
         }
     }
     mem_free(checkpoints);
     return err->code;
+}
+
+static enum err_code train_with_checkpoints(struct attempt *attempt, struct err *err)
+{
+    const struct checkpoints_inputs inputs = {
+        .request = attempt->request,
+        .n_request = attempt->n_request,
+        .fingerprint = attempt->rows.origin.fingerprint,
+        .space = attempt->space.digest,
+        .base_version = attempt->base != NULL ? attempt->base->version : 0};
+    return attempt_with_checkpoints(attempt, &inputs, train_once, NULL, err);
 }
 
 /* Reads what goes in and trains, within the memory that the job may have. */

@@ -66,6 +66,18 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err) MUST_CHECK;
  */
 enum err_code attempt_run(struct attempt *attempt, struct err *err) MUST_CHECK;
 
+/* What a job computes, going on from its checkpoints. ERR_CORRUPT with checkpoints->loaded: they do
+ * not fit. */
+typedef enum err_code attempt_work_fn(struct attempt *attempt, struct checkpoints *checkpoints,
+                                      const void *ctx, struct err *err);
+
+/* Does the work, and once more from the beginning where its checkpoints do not fit. Errors of the
+ * work and of checkpoints_init; ERR_NOMEM. */
+enum err_code attempt_with_checkpoints(struct attempt *attempt,
+                                       const struct checkpoints_inputs *inputs,
+                                       attempt_work_fn *work, const void *ctx,
+                                       struct err *err) MUST_CHECK;
+
 /* Stores the losses that the attempt has reported so far. */
 enum err_code attempt_store_curves(const struct attempt *attempt, struct err *err) MUST_CHECK;
 
