@@ -208,12 +208,13 @@ static bool is_possible(const struct scenario *s, enum scenario_step step)
     bool rows = s->done[STEP_UPLOAD_NPY] && s->done[STEP_DELETE_BATCH];
     switch (step) {
     case STEP_REGISTER:
-    case STEP_REGISTER_SECOND:
-    case STEP_REGISTER_THIRD:
     case STEP_UPLOAD_JSON:
         return true;
+    case STEP_REGISTER_SECOND: /* after the first: a model's first version is live at once */
+    case STEP_REGISTER_THIRD:
+        return s->done[STEP_REGISTER];
     case STEP_PROMOTE:
-        return s->done[STEP_REGISTER] && s->done[STEP_REGISTER_SECOND];
+        return s->done[STEP_REGISTER_SECOND];
     case STEP_UPLOAD_CSV: /* uploads in order: training depends on it */
         return s->done[STEP_UPLOAD_JSON];
     case STEP_UPLOAD_SKIP:
@@ -223,7 +224,7 @@ static bool is_possible(const struct scenario *s, enum scenario_step step)
     case STEP_DELETE_BATCH:
         return s->done[STEP_UPLOAD_CSV];
     case STEP_DELETE_VERSION:
-        return s->done[STEP_REGISTER] && s->done[STEP_REGISTER_THIRD];
+        return s->done[STEP_REGISTER_THIRD];
     case STEP_EXPORT:
         return rows;
     case STEP_TRAIN:
