@@ -113,7 +113,9 @@ double predict_linear_work(const struct model *model, unsigned want)
         double shares = (g->upper ? 0.5 : 1.0) + (want & PREDICT_JACOBIAN ? 1.0 : 0.0);
         double products = cost * (double)g->n * shares * (g->rank + 1.0);
         /* A forward pass; for each output a backward pass, and the product with F. */
-        work += (1.0 + passes * model->o) * (double)model->net.pack_size + model->o * products;
+        double spread = passes * (double)model->net.pack_size + products;
+        bool with = predict_linear_needs_variance(want) || (want & PREDICT_SAMPLES);
+        work += (double)model->net.pack_size + (with ? model->o * spread : 0.0);
     }
     return work;
 }

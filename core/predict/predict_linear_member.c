@@ -378,14 +378,19 @@ void predict_linear_member(const struct predict_call *call, struct linear_tile *
     if (tile->one != NULL) {
         resnet_set_params(tile->one, model->gaussian.members[member].mean);
     }
-    for (size_t a = 0; a < (size_t)model->o; a++) {
+    bool variance = !call->req->samples_alone && predict_linear_needs_variance(call->req->want);
+    for (size_t a = 0; a < (size_t)model->o && (samples || variance); a++) {
         eval_gradients(call, tile, member, a);
         if (samples) {
             make_samples(call, tile, member, a);
         }
-        if (!call->req->samples_alone) {
+        if (variance) {
             member_output(call, tile, member, a);
         }
+    }
+    if (!variance) {
+        size_t cells = tile->rows * (size_t)model->o;
+        memset(tile->var + (size_t)member * cells, 0, cells * sizeof *tile->var);
     }
     if (samples) {
         add_noise(call, tile, member);

@@ -55,6 +55,13 @@ struct predict_linear_extent {
 };
 struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *mixture);
 
+/* Does anything that is wanted need the variance, by far the largest part of the work? */
+static inline bool predict_linear_needs_variance(unsigned want)
+{
+    return (want & ~(unsigned)(PREDICT_MEAN | PREDICT_NOISE_VARIANCE | PREDICT_SAMPLES |
+                               PREDICT_FEASIBLE)) != 0;
+}
+
 /*
  * Are the variances of the request from products in float? Results that need W itself have it in
  * double, and their variances with it.
