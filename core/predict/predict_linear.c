@@ -32,8 +32,8 @@
  *
  * A model that is served in float32 has its variances from F and J in float, summed in double. In
  * the products large numbers cancel, the more so the less noise there is: with entries of F up to 1
- * and standard deviations of 1e-5, these lose 1e-4 to 3e-3 of themselves. Means are in double, and
- * so is all that needs W itself.
+ * and standard deviations of 1e-5, these are off by 1e-4 to 4e-3 of themselves. Means are in
+ * double, and so is all that needs W itself.
  *
  * [1] D. MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4,
  *     1992.

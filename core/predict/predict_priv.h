@@ -87,8 +87,7 @@ enum err_code predict_draws_tile(const struct predict_call *call, int tile, stru
  * turn in between, and a request of a hundred rows has work for several threads.
  */
 #define PREDICT_LINEAR_TILE        24
-#define PREDICT_LINEAR_TILE_SINGLE 48 /* of products in float, which take twice as many a vector   \
-                                       */
+#define PREDICT_LINEAR_TILE_SINGLE 48 /* of products in float: as many vectors */
 
 static inline int predict_linear_rows(const struct model *model)
 {
