@@ -100,7 +100,7 @@ struct request {
     bool audited;     /* it is in the audit log */
     unsigned counted; /* by which limits it is counted as under way (api/quota.h) */
     struct caller caller;
-    struct token_proof *proof; /* of the connection's last token; NULL: it keeps none */
+    struct token_memory *memory; /* of the connection's last token; NULL: it keeps none */
     const struct peer *peer;   /* the client's address, while the exchange lives; NULL: not known */
     size_t n_received;         /* bytes of the body, kept or not, and those that were inflated */
     size_t n_charged;          /* of them, charged to the limits of token and address */

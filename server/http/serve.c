@@ -111,7 +111,7 @@ static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Con
     ex->connection = connection;
     ex->req.ops = &ops;
     ex->req.exchange = ex;
-    ex->req.proof = &place->proof;
+    ex->req.memory = &place->memory;
     ex->req.arena = &ex->arena;
     ex->req.body = "";
     err_clear(&ex->req.transport);
