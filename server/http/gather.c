@@ -12,7 +12,7 @@ bool gather_add(struct exchange *ex, void *item)
 {
     struct gathered *gathered = &ex->thread->gathered;
     gathered->n_seen++;
-    if (gathered->expects == 0 || gathered->n == GATHER_MAX) {
+    if (ex->serve->settings.run_gathered == NULL || gathered->expects == 0 || gathered->n == GATHER_MAX) {
         return false;
     }
     ex->item = item;

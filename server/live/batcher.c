@@ -451,6 +451,7 @@ static void count_inline(struct batcher *b, int change)
 {
     pthread_mutex_lock(&b->lock);
     b->n_inline += change;
+    b->n_turns += change > 0;
     pthread_mutex_unlock(&b->lock);
 }
 
