@@ -7,13 +7,10 @@
 #define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NULL_ENDED             __attribute__((sentinel))
-/* The compiler can know nothing of the value of an integer variable from here on. */
-#define HIDE_VALUE(x) __asm__ volatile("" : "+r"(x))
 #else
 #define MUST_CHECK
 #define PRINTF_LIKE(fmt, args)
 #define NULL_ENDED
-#define HIDE_VALUE(x) ((void)(x))
 #endif
 
 #endif

@@ -5,8 +5,6 @@
 #include <gnutls/gnutls.h>
 #include <string.h>
 
-#include "base/compiler.h"
-
 /* GnuTLS reports a failed allocation by either of two codes. */
 static enum err_code failed(int status, struct err *err)
 {
@@ -80,7 +78,7 @@ bool digest_is_same_secret(const void *a, const void *b, size_t n)
 {
     const unsigned char *x = a;
     const unsigned char *y = b;
-    uint64_t differs = 0;
+    volatile uint64_t differs = 0; /* or the compiler might stop at the first difference */
     size_t at = 0;
     for (; n - at >= sizeof differs; at += sizeof differs) {
         uint64_t p;
@@ -88,11 +86,9 @@ bool digest_is_same_secret(const void *a, const void *b, size_t n)
         memcpy(&p, x + at, sizeof p);
         memcpy(&q, y + at, sizeof q);
         differs |= p ^ q;
-        HIDE_VALUE(differs); /* or the compiler might stop at the first difference */
     }
     for (; at < n; at++) {
         differs |= (uint64_t)(x[at] ^ y[at]);
-        HIDE_VALUE(differs);
     }
     return differs == 0;
 }
