@@ -71,7 +71,7 @@ class RegistryVersion(Replicated):
             self.assertEqual((status, data["version"]), (200, version))
             self.assertGreaterEqual(int(headers["X-Registry-Version"]), number)
             number, version = self.put(seed + 100)
-            self.assertEqual(replica.request("GET", "/v1/models/p", None, at_least(number))[2]["default_version"], version)
+            self.assertEqual(replica.request("GET", "/v1/models/p", None, at_least(number))[2]["model"]["default_version"], version)
         self.assertEqual(replica.stop(), 0)
 
     def test_who_has_seen_a_job_end_gets_its_version(self):
