@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pairs of columns with histograms on the diagonal: of stored rows, and of what a calibration
+ * inferred. */
+#include "client/plots/plot.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- the form ---- */
+
+static double *copy_column(struct plot *plot, const struct corner *corner, int j)
+{
+    double *column = figure_numbers(plot->figure, corner->n);
+    for (size_t i = 0; column != NULL && i < corner->n; i++) {
+        column[i] = corner->values[i * (size_t)corner->k + (size_t)j];
+    }
+    return column;
+}
+
+static void add_pair(struct plot *plot, struct panel *panel, const struct corner *corner,
+                     const double *x, const double *y)
+{
+    struct mark *mark = figure_mark(plot->figure, panel, MARK_POINTS,
+                                    x != NULL && y != NULL ? corner->n : 0);
+    mark->x = x;
+    mark->y = y;
+}
+
+void plot_corner(struct plot *plot, const struct corner *corner)
+{
+    double *columns[PLOT_MAX_CORNER];
+    int k = corner->k < PLOT_MAX_CORNER ? corner->k : PLOT_MAX_CORNER;
+    for (int j = 0; j < k; j++) {
+        columns[j] = copy_column(plot, corner, j);
+    }
+    for (int row = 0; row < k; row++) {
+        for (int column = 0; column < k; column++) {
+            struct panel *panel = figure_panel(plot->figure);
+            panel->empty = column > row;
+            if (column < row) {
+                add_pair(plot, panel, corner, columns[column], columns[row]);
+                panel->y.title = column == 0 ? corner->labels[row] : NULL;
+            } else if (column == row && columns[row] != NULL) {
+                figure_histogram(plot->figure, panel, columns[row], corner->n);
+                panel->title = corner->labels[row];
+            }
+            panel->x.title = row == k - 1 ? corner->labels[column] : NULL;
+        }
+    }
+    plot->figure->n_columns = k;
+}
+
+/* ---- stored rows ---- */
+
+/* Columns of the corner: the chosen ones, first inputs and then outputs; each has a share of the
+ * place. */
+static int choose_corner(struct plot *plot, int *chosen)
+{
+    int outputs = plot->n_outputs < PLOT_MAX_CORNER / 2 ? plot->n_outputs : PLOT_MAX_CORNER / 2;
+    int inputs = plot->n_inputs < PLOT_MAX_CORNER - outputs ? plot->n_inputs
+                                                            : PLOT_MAX_CORNER - outputs;
+    int k = 0;
+    outputs = plot->n_outputs < PLOT_MAX_CORNER - inputs ? plot->n_outputs : PLOT_MAX_CORNER - inputs;
+    for (int j = 0; j < inputs; j++) {
+        chosen[k++] = plot->chosen_inputs[j];
+    }
+    for (int j = 0; j < outputs; j++) {
+        chosen[k++] = plot->d + plot->chosen_outputs[j];
+    }
+    return k;
+}
+
+static double value_of(const struct plot *plot, const struct plot_rows *rows, size_t i, int column)
+{
+    return column < plot->d ? rows->x[i * (size_t)plot->d + (size_t)column]
+                            : rows->y[i * (size_t)plot->o + (size_t)(column - plot->d)];
+}
+
+enum err_code plot_data(struct plot *plot, struct err *err)
+{
+    struct plot_rows rows;
+    int chosen[PLOT_MAX_CORNER];
+    const char *labels[PLOT_MAX_CORNER];
+    if (plot_read_rows(plot, false, &rows, err) != ERR_OK) {
+        return err->code;
+    }
+    int all = plot->n_inputs + plot->n_outputs;
+    int k = choose_corner(plot, chosen);
+    double *values = figure_numbers(plot->figure, rows.n * (size_t)k);
+    if (values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu rows", rows.n);
+    }
+    for (size_t i = 0; i < rows.n; i++) {
+        for (int j = 0; j < k; j++) {
+            values[i * (size_t)k + (size_t)j] = value_of(plot, &rows, i, chosen[j]);
+        }
+    }
+    for (int j = 0; j < k; j++) {
+        labels[j] = chosen[j] < plot->d ? plot->inputs[chosen[j]].label
+                                        : plot->outputs[chosen[j] - plot->d].label;
+    }
+    plot_corner(plot, &(struct corner){.labels = labels, .k = k, .values = values, .n = rows.n});
+    plot_title(plot, "rows",
+               figure_text(plot->figure, "%zu of %zu stored rows, %zu failed%s", rows.n, rows.n_all,
+                           rows.n_failed,
+                           k < all ? figure_text(plot->figure, "; %d of %d columns (--columns)", k, all)
+                                   : ""));
+    return ERR_OK;
+}
+
+/* ---- what a calibration inferred ---- */
+
+static enum err_code add_inferred(struct plot *plot, const json_t *doc, const char *job,
+                                  struct err *err)
+{
+    const char *labels[PLOT_MAX_CORNER];
+    const json_t *parameters = json_object_get(doc, "parameters");
+    const json_t *samples = json_object_get(doc, "samples");
+    size_t all = json_array_size(parameters);
+    size_t k = all < PLOT_MAX_CORNER ? all : PLOT_MAX_CORNER;
+    size_t n_all = json_array_size(samples);
+    size_t n = n_all < PLOT_MAX_ROWS ? n_all : PLOT_MAX_ROWS;
+    double *values = figure_numbers(plot->figure, n * k + 1);
+    if (k == 0 || n == 0) {
+        return err_set(err, ERR_INVALID, "job %.20s is no calibration", job);
+    }
+    if (values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu samples", n);
+    }
+    for (size_t j = 0; j < k; j++) {
+        const json_t *name = json_object_get(json_array_get(parameters, j), "name");
+        labels[j] = json_is_string(name) ? json_string_value(name) : "?";
+        for (int i = 0; i < plot->d; i++) {
+            labels[j] = strcmp(labels[j], plot->inputs[i].name) == 0 ? plot->inputs[i].label : labels[j];
+        }
+        for (size_t i = 0; i < n; i++) {
+            const json_t *sample = json_array_get(samples, i * n_all / n);
+            values[i * k + j] = plot_number(json_array_get(sample, j));
+        }
+    }
+    plot_corner(plot, &(struct corner){.labels = labels, .k = (int)k, .values = values, .n = n});
+    plot_title(plot, "inferred parameters",
+               figure_text(plot->figure, "%zu of %zu samples of job %s%s", n, n_all, job,
+                           k < all ? figure_text(plot->figure, "; %zu of %zu parameters", k, all) : ""));
+    return ERR_OK;
+}
+
+enum err_code plot_inferred(struct plot *plot, struct err *err)
+{
+    const char *job = NULL;
+    const json_t *doc = NULL;
+    if (plot_find_job(plot, "calibration", "`surrogated calibrate` makes one", &job, err) != ERR_OK ||
+        plot_ask(plot, client_path(plot->client, "/v1/jobs/", job, "/result", NULL), NULL, &doc,
+                 err) != ERR_OK) {
+        return err->code;
+    }
+    return add_inferred(plot, doc, job, err);
+}

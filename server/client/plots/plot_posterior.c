@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Draws of the parameters, in pairs, and the loss on a plane through three of them.
+ *
+ * The plane is that of J. Garipov, P. Izmailov and others (NeurIPS 2018), with anchors as QUiNN has
+ * them: with u = b - a and v = c - a - <c - a, u> u / |u|^2, a point is a + x u / |u| + y v / |v|,
+ * so distances in the picture are those between vectors of parameters.
+ */
+#include "client/plots/plot_network.h"
+
+#include <math.h>
+#include <string.h>
+
+#define N_PAIRS 5
+#define GRID    41
+#define BEYOND  0.25 /* of the distance of the anchors, around them */
+#define MAX_LANDSCAPE_ROWS 300
+
+/* ---- pairs of parameters ---- */
+
+/* Parameters evenly from all. */
+static void add_pairs(struct plot *plot, const struct model *model)
+{
+    const char *labels[N_PAIRS];
+    int all = model->net.n_params;
+    int k = all < N_PAIRS ? all : N_PAIRS;
+    size_t m = (size_t)model->m;
+    size_t n = m < PLOT_MAX_ROWS ? m : PLOT_MAX_ROWS;
+    double *values = figure_numbers(plot->figure, n * (size_t)k);
+    for (int j = 0; j < k; j++) {
+        int parameter = (int)((long long)j * all / k);
+        labels[j] = figure_text(plot->figure, "parameter %d", parameter + 1);
+        for (size_t i = 0; values != NULL && i < n; i++) {
+            values[i * (size_t)k + (size_t)j] =
+                model->draws[(i * m / n) * (size_t)all + (size_t)parameter];
+        }
+    }
+    if (values != NULL) {
+        plot_corner(plot, &(struct corner){.labels = labels, .k = k, .values = values, .n = n});
+    }
+}
+
+enum err_code plot_posterior(struct plot *plot, struct err *err)
+{
+    struct network network;
+    if (network_open(plot, &network, err) == ERR_OK && network.model->m < 2) {
+        err_set(err, ERR_NOT_FOUND, "the version has one draw, and no pairs to show");
+    }
+    if (err->code == ERR_OK) {
+        add_pairs(plot, network.model);
+        plot_title(plot, "posterior of the parameters",
+                   figure_text(plot->figure,
+                               "%d draws, %d parameters; modes repeat, since units may be exchanged",
+                               network.model->m, network.model->net.n_params));
+    }
+    network_close(&network);
+    return err->code;
+}
+
+/* ---- landscape ---- */
+
+struct plane {
+    size_t k;          /* parameters */
+    const double *a;   /* the first anchor */
+    double *u, *v;     /* [k] unit vectors */
+    double anchors[6]; /* x0, x1, x2, y0, y1, y2 of the three in the plane */
+};
+
+static double dot(const double *a, const double *b, size_t k)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < k; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+/* False when the three draws lie on a line. */
+static bool find_plane(struct plane *plane, const double *b, const double *c)
+{
+    size_t k = plane->k;
+    for (size_t i = 0; i < k; i++) {
+        plane->u[i] = b[i] - plane->a[i];
+        plane->v[i] = c[i] - plane->a[i];
+    }
+    double across = sqrt(dot(plane->u, plane->u, k));
+    if (!(across > 0.0)) {
+        return false;
+    }
+    double along = dot(plane->v, plane->u, k) / across;
+    double before = sqrt(dot(plane->v, plane->v, k));
+    for (size_t i = 0; i < k; i++) {
+        plane->u[i] /= across;
+        plane->v[i] -= along * plane->u[i];
+    }
+    double up = sqrt(dot(plane->v, plane->v, k));
+    if (!(up > 1e-9 * before)) {
+        return false;
+    }
+    for (size_t i = 0; i < k; i++) {
+        plane->v[i] /= up;
+    }
+    const double anchors[6] = {0.0, across, along, 0.0, 0.0, up};
+    memcpy(plane->anchors, anchors, sizeof anchors);
+    return true;
+}
+
+static void spread_centres(const double *anchors, double *out)
+{
+    double low = fmin(anchors[0], fmin(anchors[1], anchors[2]));
+    double high = fmax(anchors[0], fmax(anchors[1], anchors[2]));
+    double more = BEYOND * (high - low);
+    for (int i = 0; i < GRID; i++) {
+        out[i] = low - more + (high - low + 2.0 * more) * i / (GRID - 1);
+    }
+}
+
+static void add_surface(struct plot *plot, struct network *network, const struct plane *plane,
+                        struct panel *panel)
+{
+    size_t n = (size_t)GRID * GRID;
+    double *numbers = figure_numbers(plot->figure, 2 * GRID + n + plane->k);
+    struct mark *map = figure_mark(plot->figure, panel, MARK_MAP, n);
+    if (numbers == NULL) {
+        map->n = 0;
+        return;
+    }
+    double *values = numbers + 2 * GRID;
+    double *point = values + n;
+    spread_centres(plane->anchors, numbers);
+    spread_centres(plane->anchors + 3, numbers + GRID);
+    for (size_t i = 0; i < n; i++) {
+        double x = numbers[i % GRID];
+        double y = numbers[GRID + i / GRID];
+        for (size_t p = 0; p < plane->k; p++) {
+            point[p] = plane->a[p] + x * plane->u[p] + y * plane->v[p];
+        }
+        values[i] = log10(network_loss(network, point));
+    }
+    map->x = numbers;
+    map->y = numbers + GRID;
+    map->n_x = map->n_y = GRID;
+    map->values = values;
+    map->scale = "log10 of the mean squared error, scaled outputs";
+    map->name = "log10 loss";
+    map->quiet = true;
+}
+
+static void add_anchors(struct plot *plot, const struct plane *plane, struct panel *panel)
+{
+    double *numbers = figure_numbers(plot->figure, 6);
+    struct mark *points = figure_mark(plot->figure, panel, MARK_POINTS, numbers != NULL ? 3 : 0);
+    if (numbers != NULL) {
+        memcpy(numbers, plane->anchors, sizeof plane->anchors);
+        points->x = numbers;
+        points->y = numbers + 3;
+    }
+    points->colour = 1;
+    points->name = "draws";
+}
+
+static enum err_code find_anchors(struct plot *plot, const struct model *model, struct plane *plane,
+                                  struct err *err)
+{
+    size_t k = (size_t)model->net.n_params;
+    size_t m = (size_t)model->m;
+    double *numbers = figure_numbers(plot->figure, 2 * k);
+    if (numbers == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu parameters", k);
+    }
+    *plane = (struct plane){.k = k, .a = model->draws, .u = numbers, .v = numbers + k};
+    if (m < 3 || !find_plane(plane, model->draws + m / 2 * k, model->draws + (m - 1) * k)) {
+        return err_set(err, ERR_NOT_FOUND,
+                       "a plane needs three different draws; the version has %zu", m);
+    }
+    return ERR_OK;
+}
+
+static enum err_code draw_landscape(struct plot *plot, struct network *network, struct err *err)
+{
+    struct plane plane;
+    struct plot_rows rows;
+    if (find_anchors(plot, network->model, &plane, err) != ERR_OK ||
+        plot_read_rows(plot, false, &rows, err) != ERR_OK) {
+        return err->code;
+    }
+    size_t n = rows.n < MAX_LANDSCAPE_ROWS ? rows.n : MAX_LANDSCAPE_ROWS;
+    rows.n = n;
+    if (network_take_rows(plot, network, &rows, err) != ERR_OK) {
+        return err->code;
+    }
+    struct panel *panel = figure_panel(plot->figure);
+    add_surface(plot, network, &plane, panel);
+    add_anchors(plot, &plane, panel);
+    panel->x = (struct axis){.title = "along the line through the first two draws", .tight = true};
+    panel->y = (struct axis){.title = "across, towards the third", .tight = true};
+    plot->figure->n_columns = 1;
+    plot_title(plot, "loss on the plane through three draws",
+               figure_text(plot->figure, "draws 1, %d and %d of %d; %zu stored rows",
+                           network->model->m / 2 + 1, network->model->m, network->model->m, n));
+    return ERR_OK;
+}
+
+enum err_code plot_landscape(struct plot *plot, struct err *err)
+{
+    struct network network;
+    if (network_open(plot, &network, err) == ERR_OK) {
+        err_kept(draw_landscape(plot, &network, err));
+    }
+    network_close(&network);
+    return err->code;
+}
