@@ -177,6 +177,8 @@ static void take_pen(struct canvas *canvas, const struct pen *pen)
     const double dashes[] = {5.0, 3.5};
     canvas->api.cairo_set_source_rgba(canvas->cr, pen->colour.red, pen->colour.green,
                                       pen->colour.blue, pen->alpha);
+    canvas->api.cairo_set_antialias(canvas->cr,
+                                    pen->crisp ? CAIRO_ANTIALIAS_NONE : CAIRO_ANTIALIAS_DEFAULT);
     canvas->api.cairo_set_line_width(canvas->cr, pen->width);
     canvas->api.cairo_set_dash(canvas->cr, dashes, pen->dashed ? 2 : 0, 0.0);
 }

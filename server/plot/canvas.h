@@ -40,6 +40,7 @@ struct pen {
     double alpha; /* 0 to 1 */
     double width; /* pixels */
     bool dashed;
+    bool crisp; /* areas end at whole dots, so that neighbours leave nothing between them */
 };
 
 enum text_align { TEXT_LEFT, TEXT_MIDDLE, TEXT_RIGHT };

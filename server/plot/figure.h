@@ -59,6 +59,7 @@ struct axis {
     bool log;
     bool tight;                    /* no margin beyond the marks */
     bool from_zero;                /* nothing below 0 is shown */
+    bool bare;                     /* ticks without labels, as the next panel has them */
     const char *const *categories; /* [n_categories] names at 0, 1, ..; NULL: numbers */
     int n_categories;
 };
@@ -80,6 +81,7 @@ struct figure {
     const char *subtitle; /* NULL: none */
     int n_columns;        /* panels in a row */
     double panel_height;  /* of the frame, about; 0: by the width */
+    bool compact;         /* panels are close to each other */
     struct panel panels[FIGURE_MAX_PANELS];
     int n_panels;
     bool failed; /* memory was short */

@@ -34,7 +34,7 @@ static void draw_x_labels(const struct brush *brush, const struct frame *frame)
         canvas_text(brush->canvas, scale_at(&frame->x, i) + (frame->upright ? 3.5 : 0.0), y, &style,
                     canvas_cut(brush->canvas, &style, axis->categories[i], width, brush->arena));
     }
-    for (int i = 0; axis->categories == NULL && i < frame->x_ticks.n; i++) {
+    for (int i = 0; axis->categories == NULL && !axis->bare && i < frame->x_ticks.n; i++) {
         canvas_text(brush->canvas, scale_at(&frame->x, frame->x_ticks.at[i]), y, &style,
                     frame->x_ticks.labels[i]);
     }
@@ -51,7 +51,7 @@ static void draw_y_labels(const struct brush *brush, const struct frame *frame)
                     canvas_cut(brush->canvas, &style, axis->categories[i], frame->label_width,
                                brush->arena));
     }
-    for (int i = 0; axis->categories == NULL && i < frame->y_ticks.n; i++) {
+    for (int i = 0; axis->categories == NULL && !axis->bare && i < frame->y_ticks.n; i++) {
         canvas_text(brush->canvas, x, scale_at(&frame->y, frame->y_ticks.at[i]) + 3.6, &style,
                     frame->y_ticks.labels[i]);
     }
@@ -95,14 +95,14 @@ static void draw_titles(const struct brush *brush, const struct frame *frame)
     if (panel->x.title != NULL) {
         canvas_text(brush->canvas, 0.5 * (box->left + box->right),
                     box->bottom + TICK + frame->label_height + LAYOUT_TEXT, &style,
-                    canvas_cut(brush->canvas, &style, panel->x.title, box->right - box->left + 40.0,
+                    canvas_cut(brush->canvas, &style, panel->x.title, box->right - box->left + 24.0,
                                brush->arena));
     }
     if (panel->y.title != NULL) {
         style.upwards = true;
-        canvas_text(brush->canvas, box->left - TICK - frame->label_width - 10.0,
+        canvas_text(brush->canvas, frame->title_x,
                     0.5 * (box->top + box->bottom), &style,
-                    canvas_cut(brush->canvas, &style, panel->y.title, box->bottom - box->top + 24.0,
+                    canvas_cut(brush->canvas, &style, panel->y.title, box->bottom - box->top + 6.0,
                                brush->arena));
     }
     if (panel->title != NULL) {
@@ -136,7 +136,7 @@ static void draw_colours(const struct brush *brush, const struct frame *frame)
     for (int i = 0; i < N_COLOURS; i++) {
         double share = (i + 0.5) / N_COLOURS;
         double value = frame->colours.lo * (1.0 - share) + frame->colours.hi * share;
-        const struct pen pen = {.colour = mark_map_colour(brush, frame, value), .alpha = 1.0};
+        const struct pen pen = {.colour = mark_map_colour(brush, frame, value), .alpha = 1.0, .crisp = true};
         double y = bar.bottom - (i + 1) * step;
         canvas_rectangle(brush->canvas, &(struct box){bar.left, y, bar.right, y + step + 0.4}, &pen);
     }

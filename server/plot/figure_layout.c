@@ -8,8 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-#define GAP_X          20.0 /* between columns and rows of panels */
+#define GAP_X          20.0
 #define GAP_Y          14.0
+#define GAP_COMPACT    7.0
 #define TICK           4.0
 #define ASPECT         0.68 /* height of a frame by its width */
 #define MAX_FRAME      330.0
@@ -18,7 +19,7 @@
 #define MAX_LABELS     0.42 /* of a cell's width that labels may take */
 #define MAX_UPRIGHT    90.0
 #define PIXELS_A_TICK  42.0
-#define PIXELS_X_TICK  62.0
+#define PIXELS_X_TICK  52.0
 #define COLOUR_LABELS  50.0
 
 struct text_style layout_text(double size)
@@ -113,6 +114,31 @@ static double widest_tick(struct canvas *canvas, const struct ticks *ticks)
     return widest;
 }
 
+static double distance_of_ticks(const struct frame *frame, double width)
+{
+    struct scale scale = frame->x;
+    scale.from = 0.0;
+    scale.to = width;
+    return scale_at(&scale, frame->x_ticks.at[1]) - scale_at(&scale, frame->x_ticks.at[0]);
+}
+
+/* Leaves every other tick out. */
+static void thin_ticks(struct ticks *ticks)
+{
+    int n = 0;
+    for (int i = 0; i < ticks->n; i += 2) {
+        ticks->at[n] = ticks->at[i];
+        memmove(ticks->labels[n++], ticks->labels[i], sizeof ticks->labels[i]);
+    }
+    ticks->n = n;
+}
+
+static bool is_crowded(struct canvas *canvas, const struct frame *frame, double width)
+{
+    return frame->x_ticks.n > 1 &&
+           widest_tick(canvas, &frame->x_ticks) + 8.0 > distance_of_ticks(frame, width);
+}
+
 /* Ticks of the x axis, fewer of them until their labels are apart. */
 static void find_x_ticks(struct canvas *canvas, struct frame *frame, double width)
 {
@@ -120,8 +146,10 @@ static void find_x_ticks(struct canvas *canvas, struct frame *frame, double widt
     do {
         ticks_find(&frame->x, want, &frame->x_ticks);
         want--;
-    } while (want >= 2 &&
-             (widest_tick(canvas, &frame->x_ticks) + 8.0) * frame->x_ticks.n > width + 8.0);
+    } while (want >= 2 && is_crowded(canvas, frame, width));
+    while (is_crowded(canvas, frame, width)) {
+        thin_ticks(&frame->x_ticks);
+    }
 }
 
 static void find_x_labels(struct canvas *canvas, struct frame *frame, double width)
@@ -131,6 +159,7 @@ static void find_x_labels(struct canvas *canvas, struct frame *frame, double wid
     frame->label_height = LAYOUT_SMALL + 6.0;
     if (axis->categories == NULL) {
         find_x_ticks(canvas, frame, width);
+        frame->label_height = axis->bare ? 0.0 : frame->label_height;
         return;
     }
     double widest = widest_category(canvas, axis);
@@ -147,7 +176,7 @@ static double find_y_labels(struct canvas *canvas, struct frame *frame, double h
         frame->label_width = fmin(widest_category(canvas, axis), MAX_LABELS * cell) + 2.0;
     } else {
         ticks_find(&frame->y, (int)(height / PIXELS_A_TICK), &frame->y_ticks);
-        frame->label_width = widest_tick(canvas, &frame->y_ticks);
+        frame->label_width = axis->bare ? 0.0 : widest_tick(canvas, &frame->y_ticks);
     }
     return frame->label_width + TICK + 3.0 + (axis->title != NULL ? LAYOUT_TEXT + 7.0 : 0.0);
 }
@@ -156,7 +185,9 @@ static double find_y_labels(struct canvas *canvas, struct frame *frame, double h
 
 struct grid {
     int n_columns, n_rows;
-    double cell;                     /* width of a column */
+    double gap_x, gap_y;             /* between columns and rows of panels */
+    double cell;                     /* width of a column, if all were alike */
+    double width;                    /* of all frames */
     double left[FIGURE_MAX_PANELS];  /* of a column: from its cell to its frames */
     double right[FIGURE_MAX_PANELS]; /* beyond its frames */
     double top[FIGURE_MAX_PANELS];   /* of a row: above its frames */
@@ -177,17 +208,17 @@ static double wanted_height(const struct figure *figure, const struct frame *fra
         return fmax(MIN_FRAME, fmin(width, fmax(CATEGORY, width / panel->x.n_categories) *
                                                panel->y.n_categories));
     }
-    return figure->panel_height > 0.0 ? figure->panel_height : fmin(ASPECT * width, MAX_FRAME);
+    return figure->panel_height > 0.0 ? figure->panel_height : fmin((figure->compact ? 0.85 : ASPECT) * width, MAX_FRAME);
 }
 
-static void measure_columns(const struct figure *figure, struct canvas *canvas,
-                            struct layout *layout, struct grid *grid)
+static void measure_columns(struct canvas *canvas, struct layout *layout, struct grid *grid)
 {
     for (int i = 0; i < layout->n_frames; i++) {
         struct frame *frame = &layout->frames[i];
         int column = i % grid->n_columns;
         if (!frame->panel->empty) {
-            double height = figure->panel_height > 0.0 ? figure->panel_height : ASPECT * grid->cell;
+            double known = grid->frame[i / grid->n_columns];
+            double height = known > 0.0 ? known : ASPECT * grid->cell;
             grid->left[column] = fmax(grid->left[column],
                                       find_y_labels(canvas, frame, height, grid->cell));
             grid->right[column] = fmax(grid->right[column],
@@ -199,30 +230,38 @@ static void measure_columns(const struct figure *figure, struct canvas *canvas,
     }
 }
 
+/* What labels leave of the page, in equal parts. */
+static void find_width(struct grid *grid, double page)
+{
+    double room = page - 2.0 * LAYOUT_MARGIN - grid->gap_x * (grid->n_columns - 1);
+    for (int c = 0; c < grid->n_columns; c++) {
+        room -= grid->left[c] + grid->right[c];
+    }
+    grid->width = fmax(room / grid->n_columns, 10.0);
+}
+
 static void measure_rows(const struct figure *figure, struct canvas *canvas, struct layout *layout,
                          struct grid *grid)
 {
     for (int i = 0; i < layout->n_frames; i++) {
         struct frame *frame = &layout->frames[i];
-        int column = i % grid->n_columns;
         int row = i / grid->n_columns;
-        double width = grid->cell - grid->left[column] - grid->right[column];
         if (frame->panel->empty) {
             continue;
         }
-        find_x_labels(canvas, frame, width);
+        find_x_labels(canvas, frame, grid->width);
         double below = frame->label_height + TICK +
                        (frame->panel->x.title != NULL ? LAYOUT_TEXT + 6.0 : 0.0);
         grid->below[row] = fmax(grid->below[row], below);
         grid->top[row] = fmax(grid->top[row], frame->panel->title != NULL ? 20.0 : 5.0);
-        grid->frame[row] = fmax(grid->frame[row], wanted_height(figure, frame, width));
+        grid->frame[row] = fmax(grid->frame[row], wanted_height(figure, frame, grid->width));
     }
 }
 
 /* Rows that share a given height. */
 static void fit_rows(struct grid *grid, double room)
 {
-    double fixed = GAP_Y * (grid->n_rows - 1);
+    double fixed = grid->gap_y * (grid->n_rows - 1);
     double frames = 0.0;
     for (int r = 0; r < grid->n_rows; r++) {
         fixed += grid->top[r] + grid->below[r];
@@ -259,6 +298,9 @@ static void place_frame(struct canvas *canvas, struct frame *frame, const struct
     if (frame->panel->x.categories == NULL) {
         find_x_ticks(canvas, frame, box.right - box.left);
     }
+    if (frame->panel->square && frame->panel->x.categories == NULL) {
+        frame->y_ticks = frame->x_ticks; /* both axes have one range */
+    }
     if (frame->map != NULL) {
         frame->colours.from = box.bottom;
         frame->colours.to = box.top;
@@ -271,19 +313,25 @@ static double place_panels(struct canvas *canvas, struct layout *layout, const s
                            double top)
 {
     double y = top;
+    double x = LAYOUT_MARGIN;
     for (int i = 0; i < layout->n_frames; i++) {
         struct frame *frame = &layout->frames[i];
         int column = i % grid->n_columns;
         int row = i / grid->n_columns;
-        if (column == 0 && row > 0) {
-            y += grid->top[row - 1] + grid->frame[row - 1] + grid->below[row - 1] + GAP_Y;
+        if (column > 0) {
+            x += grid->left[column - 1] + grid->width + grid->right[column - 1] + grid->gap_x;
+        } else {
+            x = LAYOUT_MARGIN;
         }
-        frame->left = LAYOUT_MARGIN + column * (grid->cell + GAP_X);
-        const struct box room = {.left = frame->left + grid->left[column],
+        if (column == 0 && row > 0) {
+            y += grid->top[row - 1] + grid->frame[row - 1] + grid->below[row - 1] + grid->gap_y;
+        }
+        const struct box room = {.left = x + grid->left[column],
                                  .top = y + grid->top[row],
-                                 .right = frame->left + grid->cell - grid->right[column],
+                                 .right = x + grid->left[column] + grid->width,
                                  .bottom = y + grid->top[row] + grid->frame[row]};
         frame->title_y = room.top - 7.0;
+        frame->title_x = x + LAYOUT_TEXT - 2.0;
         if (!frame->panel->empty) {
             place_frame(canvas, frame, &room);
         }
@@ -333,7 +381,9 @@ static double place_keys(const struct figure *figure, struct canvas *canvas, str
 void layout_figure(const struct figure *figure, struct canvas *canvas, double width, double height,
                    struct layout *out)
 {
-    struct grid grid = {.n_columns = figure->n_columns};
+    struct grid grid = {.n_columns = figure->n_columns,
+                        .gap_x = figure->compact ? GAP_COMPACT : GAP_X,
+                        .gap_y = figure->compact ? GAP_COMPACT : GAP_Y};
     double top = LAYOUT_MARGIN;
     *out = (struct layout){.width = width, .n_frames = figure->n_panels};
     if (figure->title != NULL) {
@@ -346,14 +396,19 @@ void layout_figure(const struct figure *figure, struct canvas *canvas, double wi
     }
     top = place_keys(figure, canvas, out, top);
     grid.n_rows = (figure->n_panels + grid.n_columns - 1) / grid.n_columns;
-    grid.cell = (width - 2.0 * LAYOUT_MARGIN - GAP_X * (grid.n_columns - 1)) / grid.n_columns;
+    grid.cell = (width - 2.0 * LAYOUT_MARGIN - grid.gap_x * (grid.n_columns - 1)) / grid.n_columns;
     for (int i = 0; i < out->n_frames; i++) {
         out->frames[i].panel = &figure->panels[i];
         find_ranges(&out->frames[i]);
         find_colours(&out->frames[i]);
     }
-    measure_columns(figure, canvas, out, &grid);
-    measure_rows(figure, canvas, out, &grid);
+    /* Labels take room from the frames, whose heights decide on the labels: a second round starts
+     * from heights that are nearly right. */
+    for (int round = 0; round < 2; round++) {
+        measure_columns(canvas, out, &grid);
+        find_width(&grid, width);
+        measure_rows(figure, canvas, out, &grid);
+    }
     if (height > 0.0) {
         fit_rows(&grid, height - top - LAYOUT_MARGIN);
     }

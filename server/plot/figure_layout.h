@@ -27,8 +27,8 @@ struct frame {
     const struct mark *map;  /* NULL: none */
     struct scale colours;    /* from its numbers to places along the scale of colours */
     struct ticks colour_ticks;
-    double title_y;          /* base line of the panel's title */
-    double left;             /* of the cell: where titles begin */
+    double title_x;          /* base line of the title of the y axis */
+    double title_y;          /* and of the panel's */
     double label_width;      /* room of labels at the y axis */
     double label_height;     /* room of labels below the x axis */
     bool upright;            /* labels below the x axis are turned */

@@ -26,9 +26,11 @@ static struct pen pen_of(const struct brush *brush, const struct mark *mark, dou
 
 /* ---- points ---- */
 
-static double radius_of(size_t n)
+/* Small ones in small panels. */
+static double radius_of(const struct frame *frame, size_t n)
 {
-    return n >= VERY_MANY ? 1.1 : n >= MANY ? 1.6 : 2.4;
+    double radius = n >= VERY_MANY ? 1.1 : n >= MANY ? 1.6 : 2.4;
+    return fmin(radius, fmax(1.0, (frame->box.right - frame->box.left) / 70.0));
 }
 
 static void draw_point_errors(const struct brush *brush, const struct frame *frame,
@@ -58,7 +60,7 @@ static void draw_points(const struct brush *brush, const struct frame *frame,
         double x = scale_at(&frame->x, mark->x[i]);
         double y = scale_at(&frame->y, mark->y[i]);
         if (isfinite(x) && isfinite(y)) {
-            canvas_disc(brush->canvas, x, y, radius_of(mark->n), &pen);
+            canvas_disc(brush->canvas, x, y, radius_of(frame, mark->n), &pen);
         }
     }
 }
@@ -84,11 +86,17 @@ static void draw_line(const struct brush *brush, const struct frame *frame, cons
     canvas_stroke(brush->canvas, &pen);
 }
 
+/* Grey is for what is expected, and stays behind. */
+static double alpha_of_band(const struct mark *mark)
+{
+    return mark->colour == MARK_INK ? 0.6 * THEME_BAND_ALPHA : THEME_BAND_ALPHA;
+}
+
 static void draw_band(const struct brush *brush, const struct frame *frame, const struct mark *mark)
 {
     struct pen pen = pen_of(brush, mark, 1.0);
     bool begun = false;
-    pen.alpha = THEME_BAND_ALPHA;
+    pen.alpha = alpha_of_band(mark);
     for (size_t i = 0; i < 2 * mark->n; i++) {
         bool there = i < mark->n;
         size_t at = there ? i : 2 * mark->n - 1 - i;
@@ -234,7 +242,7 @@ static void draw_map(const struct brush *brush, const struct frame *frame, const
             double value = mark->values[j * mark->n_x + i];
             cell_ends(&frame->x, mark->x, mark->n_x, i, &cell.left, &cell.right);
             cell_ends(&frame->y, mark->y, mark->n_y, j, &cell.top, &cell.bottom);
-            const struct pen pen = {.colour = mark_map_colour(brush, frame, value), .alpha = 1.0};
+            const struct pen pen = {.colour = mark_map_colour(brush, frame, value), .alpha = 1.0, .crisp = true};
             const struct box wide = {cell.left, cell.top - OVERLAP, cell.right + OVERLAP,
                                      cell.bottom};
             canvas_rectangle(brush->canvas, &wide, &pen);
@@ -273,7 +281,7 @@ void mark_draw_key(const struct brush *brush, const struct key *key)
         }
         canvas_disc(brush->canvas, middle, key->y, 2.6, &pen);
     } else if (mark->kind == MARK_BAND) {
-        pen.alpha = 1.5 * THEME_BAND_ALPHA;
+        pen.alpha = 1.5 * alpha_of_band(mark);
         canvas_rectangle(brush->canvas, &area, &pen);
     } else if (mark->kind == MARK_BARS || mark->kind == MARK_STEPS) {
         canvas_rectangle(brush->canvas, &area, &pen);

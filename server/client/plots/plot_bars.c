@@ -25,11 +25,12 @@ struct effect {
 
 static const struct {
     const char *kind;
+    const char *title;
     const char *axis;
     struct effect effects[2];
-} analyses[] = {{"sobol", "share of the variance", {{"first", "first order"}, {"total", "total"}}},
-                {"shapley", "share of the variance", {{"effect", "Shapley effect"}}},
-                {"morris", "elementary effect", {{"mu_star", "mean of absolute values"}, {"sigma", "standard deviation"}}}};
+} analyses[] = {{"sobol", "Sobol\xe2\x80\x99 indices", "share of the variance", {{"first", "first order"}, {"total", "total"}}},
+                {"shapley", "Shapley effects", "share of the variance", {{"effect", "Shapley effect"}}},
+                {"morris", "elementary effects", "elementary effect", {{"mu_star", "mean of absolute values"}, {"sigma", "standard deviation"}}}};
 
 #define N_ANALYSES ((int)(sizeof analyses / sizeof *analyses))
 
@@ -125,15 +126,21 @@ static void add_whiskers(struct plot *plot, struct panel *panel, const struct ma
                           .offset = bars->offset + (of_surrogate ? 0.22 : -0.22) * bars->thickness};
 }
 
-static void add_group(struct plot *plot, struct panel *panel, const struct group *group)
+/* First all bars, so that the legend names them first. */
+static void add_groups(struct plot *plot, struct panel *panel, const struct group *groups, int n)
 {
-    const struct mark bars = bars_of(plot, group);
-    *figure_mark(plot->figure, panel, MARK_BARS, 0) = bars;
-    if (group->sampling != NULL) {
-        add_whiskers(plot, panel, &bars, group->sampling, false);
+    struct mark bars[2];
+    for (int k = 0; k < n; k++) {
+        bars[k] = bars_of(plot, &groups[k]);
+        *figure_mark(plot->figure, panel, MARK_BARS, 0) = bars[k];
     }
-    if (group->surrogate != NULL) {
-        add_whiskers(plot, panel, &bars, group->surrogate, true);
+    for (int k = 0; k < n; k++) {
+        if (groups[k].sampling != NULL) {
+            add_whiskers(plot, panel, &bars[k], groups[k].sampling, false);
+        }
+        if (groups[k].surrogate != NULL) {
+            add_whiskers(plot, panel, &bars[k], groups[k].surrogate, true);
+        }
     }
 }
 
@@ -150,11 +157,12 @@ static bool wants_output(const struct plot *plot, const char *name)
 static void add_effects(struct plot *plot, const json_t *doc, int analysis, size_t output)
 {
     struct panel *panel = figure_panel(plot->figure);
+    struct group groups[2];
     int count = analyses[analysis].effects[1].table != NULL ? 2 : 1;
     for (int e = 0; e < count; e++) {
         const struct effect *effect = &analyses[analysis].effects[e];
         const json_t *table = find_table(doc, effect->table);
-        const struct group group = {
+        groups[e] = (struct group){
             .name = effect->name,
             .place = e,
             .count = count,
@@ -164,8 +172,8 @@ static void add_effects(struct plot *plot, const json_t *doc, int analysis, size
         if (e == 0) {
             panel->y.categories = read_texts(plot, labels_of(table, 1), &panel->y.n_categories);
         }
-        add_group(plot, panel, &group);
     }
+    add_groups(plot, panel, groups, count);
     const json_t *names = labels_of(find_table(doc, analyses[analysis].effects[0].table), 0);
     panel->title = json_string_value(json_array_get(names, output));
     panel->x.title = analyses[analysis].axis;
@@ -235,7 +243,7 @@ enum err_code plot_sobol(struct plot *plot, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "the analysis has none of these outputs");
     }
     plot->figure->n_columns = drawn < 2 ? 1 : 2;
-    plot_title(plot, analyses[analysis].kind,
+    plot_title(plot, analyses[analysis].title,
                figure_text(plot->figure, "%lld draws, %lld evaluations%s",
                            (long long)json_integer_value(json_object_get(doc, "draws")),
                            (long long)json_integer_value(json_object_get(doc, "evaluations")),
@@ -266,7 +274,7 @@ static void add_list(struct plot *plot, const json_t *list, const char *title, c
     panel->y.n_categories = (int)n;
     panel->title = title;
     panel->x.title = axis;
-    add_group(plot, panel, &(struct group){.count = 1, .estimate = list});
+    add_groups(plot, panel, &(struct group){.count = 1, .estimate = list}, 1);
 }
 
 /* How many parameters the rows determine in each part of the network. */

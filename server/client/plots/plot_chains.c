@@ -75,6 +75,7 @@ enum err_code plot_chains(struct plot *plot, struct err *err)
         add_diagnostic(plot, report_list(doc, parts[k].list), rows, panel);
         panel->title = parts[k].title;
         panel->y.title = parts[k].axis;
+        panel->y.from_zero = k > 0;
         if (k == 0) {
             figure_rule_y(plot->figure, panel, MAX_RHAT);
         }
@@ -163,21 +164,21 @@ static enum err_code trace(struct plot *plot, struct traced *out, struct err *er
     return err->code;
 }
 
-/* "k = 0.5, T = 3", as far as there is place. */
+/* "(0.5, 300, fine)", as far as there is place. */
 static const char *describe_row(struct plot *plot, const struct plot_rows *rows, size_t i)
 {
     struct textbuf text = textbuf_in(plot->arena);
-    for (int j = 0; j < plot->d && j < 4; j++) {
+    for (int j = 0; j < plot->d && j < 5; j++) {
         double value = rows->x[i * (size_t)plot->d + (size_t)j];
         const struct column *column = &plot->inputs[j];
-        textbuf_printf(&text, "%s%s = ", j > 0 ? ", " : "", column->name);
+        textbuf_puts(&text, j > 0 ? ", " : "(");
         if (column->n_members > 0 && value < column->n_members) {
             textbuf_puts(&text, column->members[(int)value]);
         } else {
             textbuf_printf(&text, "%.3g", value);
         }
     }
-    textbuf_puts(&text, plot->d > 4 ? ", .." : "");
+    textbuf_puts(&text, plot->d > 5 ? ", ..)" : ")");
     return textbuf_failed(&text) ? "" : text.data;
 }
 

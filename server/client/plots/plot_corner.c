@@ -42,12 +42,15 @@ void plot_corner(struct plot *plot, const struct corner *corner)
                 panel->y.title = column == 0 ? corner->labels[row] : NULL;
             } else if (column == row && columns[row] != NULL) {
                 figure_histogram(plot->figure, panel, columns[row], corner->n);
-                panel->title = corner->labels[row];
+                panel->y.bare = true;
             }
+            panel->x.bare = row < k - 1;
+            panel->y.bare = panel->y.bare || column > 0;
             panel->x.title = row == k - 1 ? corner->labels[column] : NULL;
         }
     }
     plot->figure->n_columns = k;
+    plot->figure->compact = true;
 }
 
 /* ---- stored rows ---- */

@@ -171,7 +171,7 @@ enum err_code plot_covariance(struct plot *plot, struct err *err)
     if (plot_centre(plot, centre, err) != ERR_OK || ask_covariance(plot, centre, numbers, err) != ERR_OK) {
         return err->code;
     }
-    add_matrix(plot, correlate(plot, numbers), "what the model does not know");
+    add_matrix(plot, correlate(plot, numbers), "model uncertainty");
     if (plot_read_rows(plot, false, &rows, err) == ERR_OK) {
         cover_rows(plot, &rows, numbers + o * o);
         add_matrix(plot, correlate(plot, numbers + o * o), "stored rows");

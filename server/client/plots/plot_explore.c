@@ -10,6 +10,7 @@
 #define MAX_INPUTS  6  /* of slices */
 #define MAX_OUTPUTS 6
 #define MAX_MAPS    4
+#define NOISE_COLOUR 4
 #define BAND        2.0 /* standard deviations, half the width of a band */
 
 /* ---- slices ---- */
@@ -37,7 +38,8 @@ struct area {
     size_t n, stride;
 };
 
-static void add_area(struct plot *plot, struct panel *panel, const struct area *area)
+static void add_area(struct plot *plot, struct panel *panel, const struct area *area,
+                     int colour)
 {
     size_t n = area->n;
     double *ends = figure_numbers(plot->figure, 2 * n);
@@ -52,6 +54,7 @@ static void add_area(struct plot *plot, struct panel *panel, const struct area *
     mark->lower = ends;
     mark->upper = ends != NULL ? ends + n : NULL;
     mark->name = area->name;
+    mark->colour = colour;
 }
 
 /* One output along one input: the mean, and areas with and without the noise. */
@@ -69,11 +72,11 @@ static void add_slice(struct plot *plot, struct panel *panel, const struct slice
         mean[i] = slice->said.mean[i * o + (size_t)j];
     }
     if (plot->knows_noise) {
-        add_area(plot, panel, &area);
+        add_area(plot, panel, &area, NOISE_COLOUR);
     }
     area.name = "\xc2\xb1 2 standard deviations of the mean";
     area.std = slice->said.std + j;
-    add_area(plot, panel, &area);
+    add_area(plot, panel, &area, 0);
     struct mark *line = figure_mark(plot->figure, panel, MARK_LINE, mean != NULL ? slice->n : 0);
     line->x = slice->x;
     line->y = mean;
@@ -241,7 +244,7 @@ static void add_map(struct plot *plot, const struct map *map, int j, bool of_std
     mark->name = of_std ? "std" : "mean";
     mark->quiet = true;
     panel->title = figure_text(plot->figure, "%s, %s", plot->outputs[j].label,
-                               of_std ? "standard deviation of the mean" : "mean");
+                               of_std ? "standard deviation" : "mean");
     panel->x = (struct axis){.title = plot->inputs[map->a].label, .tight = true};
     panel->y = (struct axis){.title = plot->inputs[map->b].label, .tight = true};
 }

@@ -128,7 +128,7 @@ static void add_residuals(struct plot *plot, const struct compared *all, int j)
     figure_rule_y(figure, panel, BAR);
     panel->title = plot->outputs[j].label;
     panel->x.title = "predicted mean";
-    panel->y.title = "residual / standard deviation";
+    panel->y.title = "residual / \xcf\x83";
     if (undefined > 0) {
         panel->note = figure_text(figure, "%zu rows with standard deviation 0", undefined);
     }

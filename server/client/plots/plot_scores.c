@@ -256,7 +256,7 @@ static void add_pit(struct plot *plot, const struct judged *judged, int j)
     bars->y = numbers + 3 * N_BINS;
     add_expected(plot, panel, judged->rows);
     panel->title = plot->outputs[j].label;
-    panel->x = (struct axis){.title = "predicted probability below the output", .low = 0.0, .high = 1.0};
+    panel->x = (struct axis){.title = "predicted probability", .low = 0.0, .high = 1.0};
     panel->y.title = "rows";
 }
 
