@@ -15,13 +15,16 @@ bool picture_can_show(void)
     static const char *const terms[] = {"xterm-kitty", "xterm-ghostty", "wezterm"};
     const char *term = getenv("TERM");
     const char *program = getenv("TERM_PROGRAM");
+    const char *kitty = getenv("KITTY_WINDOW_ID");
+    const char *konsole = getenv("KONSOLE_VERSION");
     for (size_t i = 0; term != NULL && i < sizeof terms / sizeof *terms; i++) {
         if (strcmp(term, terms[i]) == 0) {
             return true;
         }
     }
-    return getenv("KITTY_WINDOW_ID") != NULL || getenv("KONSOLE_VERSION") != NULL ||
-           (program != NULL && (strcmp(program, "WezTerm") == 0 || strcmp(program, "ghostty") == 0));
+    return (kitty != NULL && *kitty != '\0') || (konsole != NULL && *konsole != '\0') ||
+           (program != NULL &&
+            (strcmp(program, "WezTerm") == 0 || strcmp(program, "ghostty") == 0));
 }
 
 /* out [4 ceil(n / 3)] <- the bytes in base64. */

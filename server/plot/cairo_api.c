@@ -13,7 +13,8 @@ static enum err_code find(void *library, const char *name, void *function, size_
     void *found = dlsym(library, name);
     if (found == NULL) {
         return err_set(err, ERR_UNSUPPORTED,
-                       "Cairo has no %s; version 1.16 or newer is needed (Debian: libcairo2)", name);
+                       "Cairo has no %s; version 1.16 or newer is needed (Debian: libcairo2)",
+                       name);
     }
     memcpy(function, &found, size);
     return ERR_OK;

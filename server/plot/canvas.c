@@ -104,8 +104,8 @@ static enum err_code begin(struct canvas *canvas, struct err *err)
 enum err_code canvas_open(const struct canvas_page *page, struct canvas **out, struct err *err)
 {
     double dots = page->dpi / CANVAS_PIXELS_PER_INCH;
-    if (page->format == CANVAS_PNG && (page->width * dots > CANVAS_MAX_PIXELS ||
-                                       page->height * dots > CANVAS_MAX_PIXELS)) {
+    if (page->format == CANVAS_PNG &&
+        (page->width * dots > CANVAS_MAX_PIXELS || page->height * dots > CANVAS_MAX_PIXELS)) {
         return err_set(err, ERR_LIMIT,
                        "the picture would have %.0f x %.0f dots; at most %d are possible either "
                        "way: a smaller --dpi or --size, or SVG",
@@ -277,20 +277,30 @@ void canvas_text(struct canvas *canvas, double x, double y, const struct text_st
     api->cairo_restore(canvas->cr);
 }
 
+/* The place at or before `at` where a character of UTF-8 begins. */
+static size_t begin_of_character(const char *text, size_t at)
+{
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80) {
+        at--;
+    }
+    return at;
+}
+
 const char *canvas_cut(struct canvas *canvas, const struct text_style *style, const char *text,
                        double width, struct arena *arena)
 {
+    size_t len = strlen(text);
     if (canvas_text_width(canvas, style, text) <= width) {
         return text;
     }
-    char *cut = arena_alloc(arena, strlen(text) + sizeof ELLIPSIS);
-    for (size_t len = strlen(text); cut != NULL && len > 0;) {
-        do {
-            len--;
-        } while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80);
-        memcpy(cut, text, len);
-        memcpy(cut + len, ELLIPSIS, sizeof ELLIPSIS);
-        if (canvas_text_width(canvas, style, cut) <= width) {
+    char *cut = arena_alloc(arena, len + sizeof ELLIPSIS);
+    for (size_t kept = len; cut != NULL && kept > 1; kept--) {
+        size_t head = begin_of_character(text, (kept + 1) / 2);
+        size_t tail = begin_of_character(text, len - kept / 2);
+        memcpy(cut, text, head);
+        memcpy(cut + head, ELLIPSIS, sizeof ELLIPSIS - 1);
+        memcpy(cut + head + sizeof ELLIPSIS - 1, text + tail, len - tail + 1);
+        if (tail > head && canvas_text_width(canvas, style, cut) <= width) {
             return cut;
         }
     }

@@ -3,9 +3,10 @@
  * A page to draw on: lines, areas, discs and text, by Cairo. Places are in pixels of 1/96 inch from
  * the upper left corner, y down, whatever the format.
  *
- * Drawing cannot fail by itself; what went wrong is kept and reported by canvas_finish. The same
- * calls give the same bytes: there is neither a date nor a random name in them. Fonts are those of
- * the machine.
+ * Drawing cannot fail by itself; what went wrong is kept and reported by canvas_finish. There is
+ * neither a date nor a random name in a file, so processes that make the same calls write the same
+ * bytes. (Within a process Cairo counts its surfaces, and an SVG has the number.) Fonts are those
+ * of the machine.
  */
 #ifndef CANVAS_H
 #define CANVAS_H
@@ -85,8 +86,8 @@ void canvas_text(struct canvas *canvas, double x, double y, const struct text_st
                  const char *text);
 double canvas_text_width(struct canvas *canvas, const struct text_style *style, const char *text);
 
-/* The text, or as much of it as fits into `width` and an ellipsis; in the arena. "" when memory is
- * short. */
+/* The text, or as much of its two ends as fits into `width` around an ellipsis, since long names
+ * often differ at the end alone; in the arena. "" when memory is short. */
 const char *canvas_cut(struct canvas *canvas, const struct text_style *style, const char *text,
                        double width, struct arena *arena);
 

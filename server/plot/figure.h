@@ -27,8 +27,8 @@ enum mark_kind {
     MARK_BARS,   /* lying bars from 0 to x at category y */
     MARK_ERRORS, /* lying bars of error from lower to upper at category y */
     MARK_STEPS,  /* standing bars from 0 to y between lower and upper: a histogram */
-    MARK_MAP,    /* cells [n_y x n_x] of values, x along, y up; its colours have a scale beside it */
-    MARK_RULE    /* a line across: at x[0], at y[0], or the diagonal when there is neither */
+    MARK_MAP, /* cells [n_y x n_x] of values, x along, y up; its colours have a scale beside it */
+    MARK_RULE /* a line across: at x[0], at y[0], or the diagonal when there is neither */
 };
 
 struct mark {
@@ -84,7 +84,7 @@ struct figure {
     bool compact;         /* panels are close to each other */
     struct panel panels[FIGURE_MAX_PANELS];
     int n_panels;
-    bool failed; /* memory was short */
+    bool failed;       /* memory was short */
     struct mark spare; /* where a mark goes that has no place */
     struct panel spare_panel;
 };

@@ -24,8 +24,8 @@ static struct text_style text_in(double size, struct colour colour, enum text_al
 static void draw_x_labels(const struct brush *brush, const struct frame *frame)
 {
     const struct axis *axis = &frame->panel->x;
-    struct text_style style = text_in(LAYOUT_SMALL, brush->theme->ink,
-                                      frame->upright ? TEXT_RIGHT : TEXT_MIDDLE);
+    struct text_style style =
+        text_in(LAYOUT_SMALL, brush->theme->ink, frame->upright ? TEXT_RIGHT : TEXT_MIDDLE);
     double y = frame->box.bottom + TICK + (frame->upright ? 2.0 : LAYOUT_SMALL + 1.0);
     style.upwards = frame->upright;
     for (int i = 0; axis->categories != NULL && i < axis->n_categories; i++) {
@@ -43,8 +43,8 @@ static void draw_x_labels(const struct brush *brush, const struct frame *frame)
 static void draw_y_labels(const struct brush *brush, const struct frame *frame)
 {
     const struct axis *axis = &frame->panel->y;
-    const struct text_style style =
-        text_in(axis->categories != NULL ? LAYOUT_TEXT : LAYOUT_SMALL, brush->theme->ink, TEXT_RIGHT);
+    const struct text_style style = text_in(axis->categories != NULL ? LAYOUT_TEXT : LAYOUT_SMALL,
+                                            brush->theme->ink, TEXT_RIGHT);
     double x = frame->box.left - TICK - 3.0;
     for (int i = 0; axis->categories != NULL && i < axis->n_categories; i++) {
         canvas_text(brush->canvas, x, scale_at(&frame->y, i) + 3.8, &style,
@@ -87,36 +87,47 @@ static void draw_ticks(const struct brush *brush, const struct frame *frame)
     canvas_frame(brush->canvas, box, &pen);
 }
 
+/* In the upper left corner, on paper of its own. */
+static void draw_note(const struct brush *brush, const struct box *box, const char *note)
+{
+    const struct text_style small = text_in(LAYOUT_SMALL, brush->theme->muted, TEXT_LEFT);
+    const struct pen paper = {.colour = brush->theme->background, .alpha = 0.8};
+    const char *text =
+        canvas_cut(brush->canvas, &small, note, box->right - box->left - 12.0, brush->arena);
+    double width = canvas_text_width(brush->canvas, &small, text);
+    canvas_rectangle(
+        brush->canvas,
+        &(struct box){box->left + 4.0, box->top + 4.0, box->left + 10.0 + width, box->top + 19.0},
+        &paper);
+    canvas_text(brush->canvas, box->left + 7.0, box->top + 15.0, &small, text);
+}
+
 static void draw_titles(const struct brush *brush, const struct frame *frame)
 {
     const struct box *box = &frame->box;
     const struct panel *panel = frame->panel;
     struct text_style style = text_in(LAYOUT_TEXT, brush->theme->ink, TEXT_MIDDLE);
     if (panel->x.title != NULL) {
-        canvas_text(brush->canvas, 0.5 * (box->left + box->right),
-                    box->bottom + TICK + frame->label_height + LAYOUT_TEXT, &style,
-                    canvas_cut(brush->canvas, &style, panel->x.title, box->right - box->left + 24.0,
-                               brush->arena));
+        canvas_text(
+            brush->canvas, 0.5 * (box->left + box->right),
+            box->bottom + TICK + frame->label_height + LAYOUT_TEXT, &style,
+            canvas_cut(brush->canvas, &style, panel->x.title, frame->label_room, brush->arena));
     }
     if (panel->y.title != NULL) {
         style.upwards = true;
-        canvas_text(brush->canvas, frame->title_x,
-                    0.5 * (box->top + box->bottom), &style,
+        canvas_text(brush->canvas, frame->title_x, 0.5 * (box->top + box->bottom), &style,
                     canvas_cut(brush->canvas, &style, panel->y.title, box->bottom - box->top + 6.0,
                                brush->arena));
     }
     if (panel->title != NULL) {
         struct text_style bold = text_in(LAYOUT_HEADING, brush->theme->ink, TEXT_LEFT);
         bold.bold = true;
-        canvas_text(brush->canvas, box->left, frame->title_y, &bold,
-                    canvas_cut(brush->canvas, &bold, panel->title, box->right - box->left + 6.0,
-                               brush->arena));
+        canvas_text(
+            brush->canvas, box->left, frame->title_y, &bold,
+            canvas_cut(brush->canvas, &bold, panel->title, frame->title_room, brush->arena));
     }
     if (panel->note != NULL) {
-        const struct text_style small = text_in(LAYOUT_SMALL, brush->theme->muted, TEXT_LEFT);
-        canvas_text(brush->canvas, box->left + 7.0, box->top + 15.0, &small,
-                    canvas_cut(brush->canvas, &small, panel->note, box->right - box->left - 12.0,
-                               brush->arena));
+        draw_note(brush, box, panel->note);
     }
 }
 
@@ -136,24 +147,26 @@ static void draw_colours(const struct brush *brush, const struct frame *frame)
     for (int i = 0; i < N_COLOURS; i++) {
         double share = (i + 0.5) / N_COLOURS;
         double value = frame->colours.lo * (1.0 - share) + frame->colours.hi * share;
-        const struct pen pen = {.colour = mark_map_colour(brush, frame, value), .alpha = 1.0, .crisp = true};
+        const struct pen pen = {
+            .colour = mark_map_colour(brush, frame, value), .alpha = 1.0, .crisp = true};
         double y = bar.bottom - (i + 1) * step;
-        canvas_rectangle(brush->canvas, &(struct box){bar.left, y, bar.right, y + step + 0.4}, &pen);
+        canvas_rectangle(brush->canvas, &(struct box){bar.left, y, bar.right, y + step + 0.4},
+                         &pen);
     }
     canvas_frame(brush->canvas, &bar, &line);
     for (int i = 0; i < frame->colour_ticks.n; i++) {
         double y = scale_at(&frame->colours, frame->colour_ticks.at[i]);
         canvas_line(brush->canvas, &(struct box){bar.right, y, bar.right + 3.0, y}, &line);
         canvas_text(brush->canvas, bar.right + 5.0, y + 3.6, &small, frame->colour_ticks.labels[i]);
-        widest = fmax(widest,
-                      canvas_text_width(brush->canvas, &small, frame->colour_ticks.labels[i]));
+        widest =
+            fmax(widest, canvas_text_width(brush->canvas, &small, frame->colour_ticks.labels[i]));
     }
     if (frame->map->scale != NULL) {
         title.upwards = true;
         canvas_text(brush->canvas, bar.right + 5.0 + widest + LAYOUT_TEXT + 2.0,
                     0.5 * (bar.top + bar.bottom), &title,
-                    canvas_cut(brush->canvas, &title, frame->map->scale, bar.bottom - bar.top + 20.0,
-                               brush->arena));
+                    canvas_cut(brush->canvas, &title, frame->map->scale,
+                               bar.bottom - bar.top + 20.0, brush->arena));
     }
 }
 

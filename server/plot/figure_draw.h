@@ -16,7 +16,8 @@ struct figure_look {
 
 /*
  * The file, by mem. An SVG has the figure's title and description, and as `metadata` the note of
- * figure_text.h. ERR_NOMEM (also when the figure has failed), ERR_LIMIT, ERR_UNSUPPORTED (canvas.h).
+ * figure_text.h. ERR_NOMEM (also when the figure has failed), ERR_LIMIT, ERR_UNSUPPORTED
+ * (canvas.h).
  */
 enum err_code figure_draw(const struct figure *figure, const struct figure_look *look, char **bytes,
                           size_t *n, struct err *err) MUST_CHECK;

@@ -8,19 +8,20 @@
 #include <math.h>
 #include <string.h>
 
-#define GAP_X          20.0
-#define GAP_Y          14.0
-#define GAP_COMPACT    7.0
-#define TICK           4.0
-#define ASPECT         0.68 /* height of a frame by its width */
-#define MAX_FRAME      330.0
-#define MIN_FRAME      60.0
-#define CATEGORY       19.0 /* height of a bar with its gap */
-#define MAX_LABELS     0.42 /* of a cell's width that labels may take */
-#define MAX_UPRIGHT    90.0
-#define PIXELS_A_TICK  42.0
-#define PIXELS_X_TICK  52.0
-#define COLOUR_LABELS  50.0
+#define GAP_X         20.0
+#define GAP_Y         14.0
+#define GAP_COMPACT   7.0
+#define TICK          4.0
+#define ASPECT        0.68 /* height of a frame by its width */
+#define MAX_FRAME     330.0
+#define MAX_SQUARE    430.0
+#define MIN_FRAME     60.0
+#define CATEGORY      19.0 /* height of a bar with its gap */
+#define MAX_LABELS    0.42 /* of a cell's width that labels may take */
+#define MAX_UPRIGHT   90.0
+#define PIXELS_A_TICK 42.0
+#define PIXELS_X_TICK 52.0
+#define COLOUR_LABELS 50.0
 
 struct text_style layout_text(double size)
 {
@@ -33,7 +34,8 @@ static struct scale range_of(const struct panel *panel, bool along_x)
 {
     const struct axis *axis = along_x ? &panel->x : &panel->y;
     if (axis->categories != NULL) {
-        return (struct scale){.lo = -0.5, .hi = (axis->n_categories > 0 ? axis->n_categories : 1) - 0.5};
+        return (struct scale){.lo = -0.5,
+                              .hi = (axis->n_categories > 0 ? axis->n_categories : 1) - 0.5};
     }
     if (axis->low < axis->high) {
         return (struct scale){.lo = axis->low, .hi = axis->high, .log = axis->log};
@@ -199,7 +201,7 @@ static double wanted_height(const struct figure *figure, const struct frame *fra
 {
     const struct panel *panel = frame->panel;
     if (panel->square) {
-        return width;
+        return fmin(width, MAX_SQUARE);
     }
     if (panel->y.categories != NULL && frame->map == NULL) {
         return fmax(MIN_FRAME, CATEGORY * panel->y.n_categories + 8.0);
@@ -208,7 +210,8 @@ static double wanted_height(const struct figure *figure, const struct frame *fra
         return fmax(MIN_FRAME, fmin(width, fmax(CATEGORY, width / panel->x.n_categories) *
                                                panel->y.n_categories));
     }
-    return figure->panel_height > 0.0 ? figure->panel_height : fmin((figure->compact ? 0.85 : ASPECT) * width, MAX_FRAME);
+    return figure->panel_height > 0.0 ? figure->panel_height
+                                      : fmin((figure->compact ? 0.85 : ASPECT) * width, MAX_FRAME);
 }
 
 static void measure_columns(struct canvas *canvas, struct layout *layout, struct grid *grid)
@@ -219,13 +222,13 @@ static void measure_columns(struct canvas *canvas, struct layout *layout, struct
         if (!frame->panel->empty) {
             double known = grid->frame[i / grid->n_columns];
             double height = known > 0.0 ? known : ASPECT * grid->cell;
-            grid->left[column] = fmax(grid->left[column],
-                                      find_y_labels(canvas, frame, height, grid->cell));
-            grid->right[column] = fmax(grid->right[column],
-                                       frame->map != NULL
-                                           ? 2.0 * LAYOUT_COLOURS + COLOUR_LABELS +
-                                                 (frame->map->scale != NULL ? LAYOUT_TEXT : 0.0)
-                                           : 4.0);
+            grid->left[column] =
+                fmax(grid->left[column], find_y_labels(canvas, frame, height, grid->cell));
+            grid->right[column] =
+                fmax(grid->right[column], frame->map != NULL
+                                              ? 2.0 * LAYOUT_COLOURS + COLOUR_LABELS +
+                                                    (frame->map->scale != NULL ? LAYOUT_TEXT : 0.0)
+                                              : 4.0);
         }
     }
 }
@@ -250,8 +253,8 @@ static void measure_rows(const struct figure *figure, struct canvas *canvas, str
             continue;
         }
         find_x_labels(canvas, frame, grid->width);
-        double below = frame->label_height + TICK +
-                       (frame->panel->x.title != NULL ? LAYOUT_TEXT + 6.0 : 0.0);
+        double below =
+            frame->label_height + TICK + (frame->panel->x.title != NULL ? LAYOUT_TEXT + 6.0 : 0.0);
         grid->below[row] = fmax(grid->below[row], below);
         grid->top[row] = fmax(grid->top[row], frame->panel->title != NULL ? 20.0 : 5.0);
         grid->frame[row] = fmax(grid->frame[row], wanted_height(figure, frame, grid->width));
@@ -332,6 +335,8 @@ static double place_panels(struct canvas *canvas, struct layout *layout, const s
                                  .bottom = y + grid->top[row] + grid->frame[row]};
         frame->title_y = room.top - 7.0;
         frame->title_x = x + LAYOUT_TEXT - 2.0;
+        frame->title_room = grid->width + grid->right[column];
+        frame->label_room = grid->width + grid->gap_x - 3.0;
         if (!frame->panel->empty) {
             place_frame(canvas, frame, &room);
         }

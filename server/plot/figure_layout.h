@@ -21,17 +21,19 @@
 /* A panel on the page. */
 struct frame {
     const struct panel *panel;
-    struct box box;          /* the frame itself */
-    struct scale x, y;       /* from numbers to places */
+    struct box box;    /* the frame itself */
+    struct scale x, y; /* from numbers to places */
     struct ticks x_ticks, y_ticks;
-    const struct mark *map;  /* NULL: none */
-    struct scale colours;    /* from its numbers to places along the scale of colours */
+    const struct mark *map; /* NULL: none */
+    struct scale colours;   /* from its numbers to places along the scale of colours */
     struct ticks colour_ticks;
-    double title_x;          /* base line of the title of the y axis */
-    double title_y;          /* and of the panel's */
-    double label_width;      /* room of labels at the y axis */
-    double label_height;     /* room of labels below the x axis */
-    bool upright;            /* labels below the x axis are turned */
+    double title_x;    /* base line of the title of the y axis */
+    double title_y;    /* and of the panel's */
+    double title_room; /* width for the panel's title, and for that of the x axis */
+    double label_room;
+    double label_width;  /* room of labels at the y axis */
+    double label_height; /* room of labels below the x axis */
+    bool upright;        /* labels below the x axis are turned */
 };
 
 struct key {

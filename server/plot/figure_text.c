@@ -94,7 +94,10 @@ void figure_write_csv(const struct figure *figure, struct textbuf *out)
 static void put_xml(struct textbuf *out, const char *text)
 {
     for (; *text != '\0'; text++) {
-        const char *entity = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
+        const char *entity = *text == '&'   ? "&amp;"
+                             : *text == '<' ? "&lt;"
+                             : *text == '>' ? "&gt;"
+                                            : NULL;
         /* Control characters have no place in XML, not even escaped. */
         char plain[2] = {(unsigned char)*text < ' ' && *text != '\n' ? ' ' : *text, '\0'};
         textbuf_puts(out, entity != NULL ? entity : plain);

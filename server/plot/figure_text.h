@@ -16,8 +16,8 @@ void figure_write_csv(const struct figure *figure, struct textbuf *out);
 /*
  * Puts title, description and metadata into an SVG: JSON with the kind of the figure and, for each
  * panel and axis, the numbers at the two ends and their places in the picture, so that a program
- * reads numbers back from places. *bytes, by mem, is replaced, and freed when that fails: ERR_NOMEM,
- * ERR_INTERNAL (it is no SVG).
+ * reads numbers back from places. *bytes, by mem, is replaced, and freed when that fails:
+ * ERR_NOMEM, ERR_INTERNAL (it is no SVG).
  */
 enum err_code figure_annotate(const struct figure *figure, const struct layout *layout,
                               char **bytes, size_t *n, struct err *err) MUST_CHECK;

@@ -6,12 +6,12 @@
 #include <math.h>
 #include <stdio.h>
 
-#define LINE       1.6
-#define THIN       0.9
-#define OVERLAP    0.35 /* of cells of a map, so that no paper shines through between them */
-#define MANY       400  /* points, from where on they are drawn smaller and paler */
-#define VERY_MANY  3000
-#define CAP        2.5 /* half the length of the ends of bars of error */
+#define LINE      1.6
+#define THIN      0.9
+#define OVERLAP   0.35 /* of cells of a map, so that no paper shines through between them */
+#define MANY      400  /* points, from where on they are drawn smaller and paler */
+#define VERY_MANY 3000
+#define CAP       2.5 /* half the length of the ends of bars of error */
 
 static struct colour colour_of(const struct brush *brush, const struct mark *mark)
 {
@@ -178,7 +178,8 @@ static void draw_steps(const struct brush *brush, const struct frame *frame,
     const struct pen edge = {.colour = brush->theme->background, .alpha = 1.0, .width = 0.7};
     pen.alpha = 0.8;
     for (size_t i = 0; i < mark->n; i++) {
-        const struct box bar = {scale_at(&frame->x, mark->lower[i]), scale_at(&frame->y, mark->y[i]),
+        const struct box bar = {scale_at(&frame->x, mark->lower[i]),
+                                scale_at(&frame->y, mark->y[i]),
                                 scale_at(&frame->x, mark->upper[i]), scale_at(&frame->y, 0.0)};
         if (mark->y[i] > 0.0) {
             canvas_rectangle(brush->canvas, &bar, &pen);
@@ -223,26 +224,30 @@ static void write_cell(const struct brush *brush, const struct box *cell, double
     }
 }
 
+struct span {
+    double from, to;
+};
+
 /* From half-way to the cell before to half-way to the one after. */
-static void cell_ends(const struct scale *scale, const double *centres, size_t n, size_t i,
-                      double *from, double *to)
+static struct span span_of_cell(const struct scale *scale, const double *centres, size_t n,
+                                size_t i)
 {
     double half = n > 1 ? 0.5 * (centres[1] - centres[0]) : 0.5;
     double a = scale_at(scale, centres[i] - half);
     double b = scale_at(scale, centres[i] + half);
-    *from = fmin(a, b);
-    *to = fmax(a, b);
+    return (struct span){fmin(a, b), fmax(a, b)};
 }
 
 static void draw_map(const struct brush *brush, const struct frame *frame, const struct mark *mark)
 {
     for (size_t j = 0; j < mark->n_y; j++) {
         for (size_t i = 0; i < mark->n_x; i++) {
-            struct box cell;
             double value = mark->values[j * mark->n_x + i];
-            cell_ends(&frame->x, mark->x, mark->n_x, i, &cell.left, &cell.right);
-            cell_ends(&frame->y, mark->y, mark->n_y, j, &cell.top, &cell.bottom);
-            const struct pen pen = {.colour = mark_map_colour(brush, frame, value), .alpha = 1.0, .crisp = true};
+            struct span across = span_of_cell(&frame->x, mark->x, mark->n_x, i);
+            struct span up = span_of_cell(&frame->y, mark->y, mark->n_y, j);
+            const struct box cell = {across.from, up.from, across.to, up.to};
+            const struct pen pen = {
+                .colour = mark_map_colour(brush, frame, value), .alpha = 1.0, .crisp = true};
             const struct box wide = {cell.left, cell.top - OVERLAP, cell.right + OVERLAP,
                                      cell.bottom};
             canvas_rectangle(brush->canvas, &wide, &pen);
@@ -292,8 +297,8 @@ void mark_draw_key(const struct brush *brush, const struct key *key)
         canvas_line(brush->canvas, &line, &pen);
         if (mark->kind == MARK_ERRORS) {
             pen.dashed = false;
-            canvas_line(brush->canvas, &(struct box){area.left, key->y - 3.0, area.left, key->y + 3.0},
-                        &pen);
+            canvas_line(brush->canvas,
+                        &(struct box){area.left, key->y - 3.0, area.left, key->y + 3.0}, &pen);
             canvas_line(brush->canvas,
                         &(struct box){area.right, key->y - 3.0, area.right, key->y + 3.0}, &pen);
         }

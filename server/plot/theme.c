@@ -12,12 +12,14 @@
 
 #define THEME_SERIES(light, dark)
 static const struct theme themes[] = {
-    {.name = "light",
+    {
+        .name = "light",
 #define THEME_COLOUR(name, light, dark) .name = COLOUR_OF(light),
 #include "plot/theme.def"
 #undef THEME_COLOUR
     },
-    {.name = "dark",
+    {
+        .name = "dark",
 #define THEME_COLOUR(name, light, dark) .name = COLOUR_OF(dark),
 #include "plot/theme.def"
 #undef THEME_COLOUR

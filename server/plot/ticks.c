@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define MARGIN        0.04 /* of the range, on both sides */
-#define LARGEST_PLAIN 1e6  /* from here on, and below the next, labels have powers of ten */
+#define LARGEST_PLAIN 1e5  /* from here on, and below the next, labels have powers of ten */
 #define SMALLEST      1e-4
 #define MINUS         "\xe2\x88\x92" /* U+2212 */
 
@@ -31,7 +31,8 @@ static struct scale around_log(double lo, double hi)
 {
     double wider = pow(hi / lo, MARGIN);
     wider = isfinite(wider) && wider > 1.01 ? wider : 1.25;
-    return (struct scale){.lo = fmax(lo / wider, DBL_MIN), .hi = fmin(hi * wider, DBL_MAX), .log = true};
+    return (struct scale){
+        .lo = fmax(lo / wider, DBL_MIN), .hi = fmin(hi * wider, DBL_MAX), .log = true};
 }
 
 struct scale scale_around(double lo, double hi, bool log)
@@ -46,18 +47,19 @@ struct scale scale_around(double lo, double hi, bool log)
     double margin = MARGIN * hi - MARGIN * lo;
     /* Numbers that differ by rounding alone are drawn as one. */
     if (0.5 * hi - 0.5 * lo <= 8.0 * DBL_EPSILON * size) {
-        margin = size > 0.0 ? 0.1 * size : 0.5;
+        margin = size > 0.0 ? fmax(0.1 * size, DBL_MIN) : 0.5;
     }
-    return (struct scale){.lo = fmax(lo - margin, -0.5 * DBL_MAX), .hi = fmin(hi + margin, 0.5 * DBL_MAX)};
+    return (struct scale){.lo = fmax(lo - margin, -0.5 * DBL_MAX),
+                          .hi = fmin(hi + margin, 0.5 * DBL_MAX)};
 }
 
 /* ---- labels ---- */
 
 static void put_exponent(int exponent, char *out, size_t size)
 {
-    static const char *const digits[] = {"\xe2\x81\xb0", "\xc2\xb9",     "\xc2\xb2",     "\xc2\xb3",
-                                         "\xe2\x81\xb4", "\xe2\x81\xb5", "\xe2\x81\xb6", "\xe2\x81\xb7",
-                                         "\xe2\x81\xb8", "\xe2\x81\xb9"};
+    static const char *const digits[] = {
+        "\xe2\x81\xb0", "\xc2\xb9",     "\xc2\xb2",     "\xc2\xb3",     "\xe2\x81\xb4",
+        "\xe2\x81\xb5", "\xe2\x81\xb6", "\xe2\x81\xb7", "\xe2\x81\xb8", "\xe2\x81\xb9"};
     char text[16];
     size_t len = (size_t)snprintf(out, size, "10%s", exponent < 0 ? "\xe2\x81\xbb" : "");
     snprintf(text, sizeof text, "%d", exponent < 0 ? -exponent : exponent);
@@ -82,8 +84,8 @@ static void put_number(double value, int exponent, int decimals, char *out)
     if (exponent != 0 && strcmp(text, "1") == 0) {
         snprintf(out, TICKS_LABEL_BYTES, "%s%.30s", sign, power);
     } else {
-        snprintf(out, TICKS_LABEL_BYTES, "%s%.16s%s%.18s", sign, text, exponent != 0 ? "\xc3\x97" : "",
-                 power);
+        snprintf(out, TICKS_LABEL_BYTES, "%s%.16s%s%.18s", sign, text,
+                 exponent != 0 ? "\xc3\x97" : "", power);
     }
 }
 
@@ -97,16 +99,26 @@ static bool is_plain(double size)
     return size == 0.0 || (size < LARGEST_PLAIN && size >= SMALLEST);
 }
 
+/* 0 for 1, 1 or 2 for others. */
+static int decimals_of_mantissa(double value, int exponent)
+{
+    double mantissa = fabs(value) / pow(10.0, exponent / 2) / pow(10.0, exponent - exponent / 2);
+    return fabs(mantissa - round(mantissa)) < 0.005 ? 0 : 2;
+}
+
 void ticks_write(double value, char out[TICKS_LABEL_BYTES])
 {
     char text[TICKS_LABEL_BYTES];
     if (!isfinite(value)) {
-        snprintf(out, TICKS_LABEL_BYTES, "%s", isnan(value) ? "NaN" : value > 0 ? "\xe2\x88\x9e" : MINUS "\xe2\x88\x9e");
+        snprintf(out, TICKS_LABEL_BYTES, "%s",
+                 isnan(value) ? "NaN"
+                 : value > 0  ? "\xe2\x88\x9e"
+                              : MINUS "\xe2\x88\x9e");
         return;
     }
     if (!is_plain(fabs(value))) {
         int exponent = exponent_of(value);
-        put_number(value, exponent, fabs(value / pow(10.0, exponent) - 1.0) < 0.005 ? 0 : 1, out);
+        put_number(value, exponent, decimals_of_mantissa(value, exponent), out);
         return;
     }
     snprintf(text, sizeof text, "%.3g", fabs(value));
@@ -186,7 +198,8 @@ void ticks_find(const struct scale *scale, int want, struct ticks *out)
     for (int e = first; e <= last && out->n < TICKS_MAX; e += stride) {
         out->at[out->n] = pow(10.0, e);
         if (is_plain(pow(10.0, first)) && is_plain(pow(10.0, last)) && last < 4 && first > -4) {
-            snprintf(out->labels[out->n], TICKS_LABEL_BYTES, "%.*f", e < 0 ? -e : 0, out->at[out->n]);
+            snprintf(out->labels[out->n], TICKS_LABEL_BYTES, "%.*f", e < 0 ? -e : 0,
+                     out->at[out->n]);
         } else {
             put_exponent(e, out->labels[out->n], TICKS_LABEL_BYTES);
         }

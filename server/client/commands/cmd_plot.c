@@ -45,10 +45,10 @@ static enum err_code find_kind(const char *name, plot_fn **out, struct err *err)
             return ERR_OK;
         }
     }
-    return near.best != NULL
-               ? err_set(err, ERR_INVALID, "there is no picture \"%.40s\"%s", name,
-                         near_name_hint(&near, "").text)
-               : err_set(err, ERR_INVALID, "there is no picture \"%.24s\"; there are %s", name, known);
+    return near.best != NULL ? err_set(err, ERR_INVALID, "there is no picture \"%.40s\"%s", name,
+                                       near_name_hint(&near, "").text)
+                             : err_set(err, ERR_INVALID,
+                                       "there is no picture \"%.24s\"; there are %s", name, known);
 }
 
 /* ---- the look ---- */
@@ -69,10 +69,12 @@ static enum err_code read_format(const struct client *client, int *out, struct e
         }
     }
     return given != NULL
-               ? err_set(err, ERR_INVALID, "--as is \"%.40s\"; svg, png, pdf or csv is needed", given)
+               ? err_set(err, ERR_INVALID, "--as is \"%.40s\"; svg, png, pdf or csv is needed",
+                         given)
                : err_set(err, ERR_INVALID,
                          "\"%.80s\" ends in none of .svg, .png, .pdf and .csv; --as NAME says the "
-                         "format", name);
+                         "format",
+                         name);
 }
 
 /* "720" or "720x400". */
@@ -93,8 +95,8 @@ static enum err_code read_size(const struct client *client, struct figure_look *
     if (end == NULL || end == text || *end != '\0' || !(look->width >= MIN_SIZE) ||
         !(look->width <= MAX_SIZE)) {
         return err_set(err, ERR_INVALID,
-                       "--size is \"%.40s\"; 640 or 640x480 is needed, each from %.0f to %.0f", text,
-                       MIN_SIZE, MAX_SIZE);
+                       "--size is \"%.40s\"; 640 or 640x480 is needed, each from %.0f to %.0f",
+                       text, MIN_SIZE, MAX_SIZE);
     }
     return ERR_OK;
 }
@@ -114,7 +116,7 @@ static enum err_code read_look(const struct client *client, struct figure_look *
         return err->code;
     }
     look->dpi = (double)dpi;
-    look->format = *format == FORMAT_NUMBERS ? CANVAS_SVG : (enum canvas_format)*format;
+    look->format = *format == FORMAT_NUMBERS ? CANVAS_SVG : (enum canvas_format) * format;
     return ERR_OK;
 }
 
@@ -184,7 +186,8 @@ static enum err_code draw(struct client *client, struct figure *figure, struct e
 enum err_code command_plot(struct client *client, struct err *err)
 {
     if (client->json) {
-        return err_set(err, ERR_INVALID, "--json is not for pictures; --as csv writes their numbers");
+        return err_set(err, ERR_INVALID,
+                       "--json is not for pictures; --as csv writes their numbers");
     }
     if (client_check_words(client, 2, 2, err) != ERR_OK) {
         return err->code;

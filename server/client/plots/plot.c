@@ -10,14 +10,13 @@ enum err_code plot_ask(struct plot *plot, const char *path, const char *body, co
                        struct err *err)
 {
     json_t *doc = NULL;
-    const struct payload payload = {.type = "application/json",
-                                    .bytes = body,
-                                    .n_bytes = body != NULL ? strlen(body) : 0};
+    const struct payload payload = {
+        .type = "application/json", .bytes = body, .n_bytes = body != NULL ? strlen(body) : 0};
     if (plot->n_documents == PLOT_MAX_DOCUMENTS) {
         return err_set(err, ERR_INTERNAL, "a picture of too many documents");
     }
-    if (client_ask(plot->client, body != NULL ? "POST" : "GET", path, body != NULL ? &payload : NULL,
-                   &doc, err) != ERR_OK) {
+    if (client_ask(plot->client, body != NULL ? "POST" : "GET", path,
+                   body != NULL ? &payload : NULL, &doc, err) != ERR_OK) {
         return err->code;
     }
     plot->documents[plot->n_documents++] = doc;
@@ -96,7 +95,8 @@ static enum err_code refuse_column(struct plot *plot, const char *name, size_t l
         textbuf_printf(&known, "%s%s", j > 0 ? ", " : "", column->name);
     }
     return err_set(err, ERR_INVALID, "--columns: \"%.*s\" is no input or output; there are %.150s",
-                   (int)(len > 40 ? 40 : len), name, textbuf_failed(&known) ? "others" : known.data);
+                   (int)(len > 40 ? 40 : len), name,
+                   textbuf_failed(&known) ? "others" : known.data);
 }
 
 /* The names of --columns, separated by commas. Of the kind that is not named all are taken. */
@@ -158,7 +158,8 @@ static enum err_code read_version(struct plot *plot, struct err *err)
     if (json_is_array(sigma)) {
         plot->o = (int)json_array_size(sigma);
     } else if (plot->knows_noise && json_object_get(noise, "kind") != NULL &&
-               !json_is_array(json_object_get(json_object_get(plot->version, "names"), "outputs"))) {
+               !json_is_array(
+                   json_object_get(json_object_get(plot->version, "names"), "outputs"))) {
         plot->o /= 2; /* its network predicts a mean and a variance of each */
     }
     if (plot->d < 1 || plot->o < 1) {
@@ -203,9 +204,8 @@ void plot_title(struct plot *plot, const char *what, const char *subtitle)
     json_int_t number = json_integer_value(json_object_get(plot->version, "version"));
     plot->figure->title = given != NULL ? (*given != '\0' ? given : NULL)
                                         : figure_text(plot->figure, "%s: %s", plot->model, what);
-    plot->figure->subtitle =
-        figure_text(plot->figure, "version %lld (%s); %s", (long long)number,
-                    solver != NULL ? solver : "unknown", subtitle);
+    plot->figure->subtitle = figure_text(plot->figure, "version %lld (%s); %s", (long long)number,
+                                         solver != NULL ? solver : "unknown", subtitle);
 }
 
 const char *plot_limit(struct plot *plot, int max_inputs, int max_outputs)
@@ -249,7 +249,8 @@ enum err_code plot_find_job(struct plot *plot, const char *kind, const char *adv
         const json_t *job = json_array_get(jobs, i);
         const char *is = json_string_value(json_object_get(job, "kind"));
         bool trains = strcmp(kind, "train") == 0;
-        json_int_t of = json_integer_value(json_object_get(job, trains ? "version" : "started_from"));
+        json_int_t of =
+            json_integer_value(json_object_get(job, trains ? "version" : "started_from"));
         if (is != NULL && strcmp(is, kind) == 0 && of == version) {
             *out = figure_text(plot->figure, "%lld",
                                (long long)json_integer_value(json_object_get(job, "id")));

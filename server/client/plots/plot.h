@@ -30,15 +30,15 @@ struct plot {
     struct arena *arena; /* the client's */
     struct figure *figure;
     const char *model;
-    const char *path; /* "/v1/models/M/versions/V" */
+    const char *path;      /* "/v1/models/M/versions/V" */
     const json_t *version; /* its description */
     int d, o;
-    struct column *inputs, *outputs;    /* [d], [o] */
+    struct column *inputs, *outputs;     /* [d], [o] */
     int *chosen_inputs, *chosen_outputs; /* those of --columns, or all */
-    int n_inputs, n_outputs;            /* chosen */
-    bool chose;                         /* --columns is given */
+    int n_inputs, n_outputs;             /* chosen */
+    bool chose;                          /* --columns is given */
     bool knows_noise;
-    double *range;  /* [d x 2] of the training inputs; NaN: not known */
+    double *range;                         /* [d x 2] of the training inputs; NaN: not known */
     json_t *documents[PLOT_MAX_DOCUMENTS]; /* to be released */
     int n_documents;
 };
@@ -82,14 +82,15 @@ int plot_columns(int n);
 /* ---- rows and predictions ---- */
 
 struct plot_rows {
-    size_t n;     /* of at most PLOT_MAX_ROWS, evenly among those stored */
-    size_t n_all; /* stored rows, or those of --batch */
+    size_t n;        /* of at most PLOT_MAX_ROWS, evenly among those stored */
+    size_t n_all;    /* stored rows, or those of --batch */
     size_t n_failed; /* of all, without any output */
-    double *x;    /* [n x d] */
-    double *y;    /* [n x o]; NaN: missing */
+    double *x;       /* [n x d] */
+    double *y;       /* [n x o]; NaN: missing */
 };
 
-/* The stored rows. With complete, only those with all outputs. ERR_NOT_FOUND: there are none. */
+/* The stored rows that have some output, with `complete` all outputs. ERR_NOT_FOUND: there are
+ * none. */
 enum err_code plot_read_rows(struct plot *plot, bool complete, struct plot_rows *out,
                              struct err *err) MUST_CHECK;
 
@@ -117,7 +118,7 @@ enum err_code plot_find_job(struct plot *plot, const char *kind, const char *adv
 
 /* Pairs of k columns of values [n x k], with histograms on the diagonal. */
 struct corner {
-    const char *const *labels; /* [k] */
+    const struct column *const *columns; /* [k] */
     int k;
     const double *values;
     size_t n;

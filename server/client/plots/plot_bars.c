@@ -28,9 +28,16 @@ static const struct {
     const char *title;
     const char *axis;
     struct effect effects[2];
-} analyses[] = {{"sobol", "Sobol\xe2\x80\x99 indices", "share of the variance", {{"first", "first order"}, {"total", "total"}}},
-                {"shapley", "Shapley effects", "share of the variance", {{"effect", "Shapley effect"}}},
-                {"morris", "elementary effects", "elementary effect", {{"mu_star", "mean of absolute values"}, {"sigma", "standard deviation"}}}};
+} analyses[] = {
+    {"sobol",
+     "Sobol\xe2\x80\x99 indices",
+     "share of the variance",
+     {{"first", "first order"}, {"total", "total"}}},
+    {"shapley", "Shapley effects", "share of the variance", {{"effect", "Shapley effect"}}},
+    {"morris",
+     "elementary effects",
+     "elementary effect",
+     {{"mu_star", "mean of absolute values"}, {"sigma", "standard deviation"}}}};
 
 #define N_ANALYSES ((int)(sizeof analyses / sizeof *analyses))
 
@@ -191,9 +198,10 @@ static enum err_code find_result(struct plot *plot, const json_t **out, int *ana
         path = client_path(plot->client, "/v1/jobs/", job, "/result", NULL);
         err_kept(plot_ask(plot, path, NULL, out, err));
         *analysis = err->code == ERR_OK ? find_analysis(*out) : 0;
-        return *analysis >= 0 ? err->code
-                              : err_set(err, ERR_INVALID,
-                                        "job %.20s is no analysis of sobol, shapley or morris", job);
+        return *analysis >= 0
+                   ? err->code
+                   : err_set(err, ERR_INVALID,
+                             "job %.20s is no analysis of sobol, shapley or morris", job);
     }
     if (plot_ask(plot, path, NULL, &jobs, err) != ERR_OK) {
         return err->code;
@@ -206,7 +214,8 @@ static enum err_code find_result(struct plot *plot, const json_t **out, int *ana
             continue;
         }
         asked++;
-        job = figure_text(plot->figure, "%lld", (long long)json_integer_value(json_object_get(row, "id")));
+        job = figure_text(plot->figure, "%lld",
+                          (long long)json_integer_value(json_object_get(row, "id")));
         path = client_path(plot->client, "/v1/jobs/", job, "/result", NULL);
         if (plot_ask(plot, path, NULL, out, err) != ERR_OK) {
             return err->code;
@@ -244,11 +253,12 @@ enum err_code plot_sobol(struct plot *plot, struct err *err)
     }
     plot->figure->n_columns = drawn < 2 ? 1 : 2;
     plot_title(plot, analyses[analysis].title,
-               figure_text(plot->figure, "%lld draws, %lld evaluations%s",
-                           (long long)json_integer_value(json_object_get(doc, "draws")),
-                           (long long)json_integer_value(json_object_get(doc, "evaluations")),
-                           drawn < n ? figure_text(plot->figure, "; %d of %d outputs (--columns)", drawn, n)
-                                     : ""));
+               figure_text(
+                   plot->figure, "%lld draws, %lld evaluations%s",
+                   (long long)json_integer_value(json_object_get(doc, "draws")),
+                   (long long)json_integer_value(json_object_get(doc, "evaluations")),
+                   drawn < n ? figure_text(plot->figure, "; %d of %d outputs (--columns)", drawn, n)
+                             : ""));
     return ERR_OK;
 }
 
@@ -281,7 +291,8 @@ static void add_list(struct plot *plot, const json_t *list, const char *title, c
 static void add_parts(struct plot *plot, const json_t *report)
 {
     static const char *const parts[] = {"bias_pre", "blocks", "block_biases", "post", "bias_post"};
-    static const char *const names[] = {"input biases", "blocks", "block biases", "output weights", "output biases"};
+    static const char *const names[] = {"input biases", "blocks", "block biases", "output weights",
+                                        "output biases"};
     const size_t n = sizeof parts / sizeof *parts;
     const char **labels = arena_alloc_array(plot->arena, n + 1, sizeof *labels);
     double *numbers = figure_numbers(plot->figure, 2 * (n + 1));
@@ -309,8 +320,8 @@ static void add_parts(struct plot *plot, const json_t *report)
     for (size_t i = 0; i < count; i++) {
         numbers[n + 1 + i] = (double)i;
     }
-    *figure_mark(plot->figure, panel, MARK_BARS, 0) =
-        (struct mark){.kind = MARK_BARS, .n = count, .x = numbers, .y = numbers + n + 1, .thickness = 0.7};
+    *figure_mark(plot->figure, panel, MARK_BARS, 0) = (struct mark){
+        .kind = MARK_BARS, .n = count, .x = numbers, .y = numbers + n + 1, .thickness = 0.7};
     panel->y.categories = labels;
     panel->y.n_categories = (int)count;
     panel->title = "effective parameters by part";

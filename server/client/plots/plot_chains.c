@@ -186,8 +186,7 @@ static const char *describe_row(struct plot *plot, const struct plot_rows *rows,
 static void add_chain(struct plot *plot, struct panel *panel, int chain, const double *numbers,
                       size_t n)
 {
-    struct mark *mark =
-        figure_mark(plot->figure, panel, MARK_LINE, numbers != NULL ? n : 0);
+    struct mark *mark = figure_mark(plot->figure, panel, MARK_LINE, numbers != NULL ? n : 0);
     mark->x = numbers;
     mark->y = numbers != NULL ? numbers + n : NULL;
     mark->colour = chain;
@@ -286,8 +285,8 @@ static enum err_code draw_chains(struct plot *plot, bool ranks, struct err *err)
     plot->figure->n_columns = all.n_panels > 1 ? 2 : 1;
     plot->figure->panel_height = 130.0;
     plot_title(plot, ranks ? "ranks of predictions" : "traces of predictions",
-               figure_text(plot->figure, "%d chains of %zu draws, at %zu stored rows%s", all.chains.n,
-                           all.chains.length, all.rows.n, limited));
+               figure_text(plot->figure, "%d chains of %zu draws, at %zu stored rows%s",
+                           all.chains.n, all.chains.length, all.rows.n, limited));
     network_close(&all.network);
     return ERR_OK;
 }

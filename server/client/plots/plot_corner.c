@@ -20,10 +20,42 @@ static double *copy_column(struct plot *plot, const struct corner *corner, int j
 static void add_pair(struct plot *plot, struct panel *panel, const struct corner *corner,
                      const double *x, const double *y)
 {
-    struct mark *mark = figure_mark(plot->figure, panel, MARK_POINTS,
-                                    x != NULL && y != NULL ? corner->n : 0);
+    struct mark *mark =
+        figure_mark(plot->figure, panel, MARK_POINTS, x != NULL && y != NULL ? corner->n : 0);
     mark->x = x;
     mark->y = y;
+}
+
+/* How many rows have each member. */
+static void add_counts(struct plot *plot, struct panel *panel, const struct column *column,
+                       const double *values, size_t n_rows)
+{
+    size_t n = (size_t)column->n_members;
+    double *numbers = figure_numbers(plot->figure, 4 * n);
+    struct mark *mark = figure_mark(plot->figure, panel, MARK_STEPS, numbers != NULL ? n : 0);
+    for (size_t k = 0; numbers != NULL && k < n; k++) {
+        numbers[k] = (double)k;
+        numbers[n + k] = (double)k - 0.35;
+        numbers[2 * n + k] = (double)k + 0.35;
+        numbers[3 * n + k] = 0.0;
+        for (size_t i = 0; i < n_rows; i++) {
+            numbers[3 * n + k] += values[i] == (double)k;
+        }
+    }
+    mark->x = numbers;
+    mark->lower = numbers != NULL ? numbers + n : NULL;
+    mark->upper = numbers != NULL ? numbers + 2 * n : NULL;
+    mark->y = numbers != NULL ? numbers + 3 * n : NULL;
+}
+
+static void name_axis(struct axis *axis, const struct column *column, bool bare)
+{
+    axis->title = bare ? NULL : column->label;
+    axis->bare = bare;
+    if (column->n_members > 0) {
+        axis->categories = column->members;
+        axis->n_categories = column->n_members;
+    }
 }
 
 void plot_corner(struct plot *plot, const struct corner *corner)
@@ -37,16 +69,18 @@ void plot_corner(struct plot *plot, const struct corner *corner)
         for (int column = 0; column < k; column++) {
             struct panel *panel = figure_panel(plot->figure);
             panel->empty = column > row;
+            name_axis(&panel->x, corner->columns[column], row < k - 1);
             if (column < row) {
                 add_pair(plot, panel, corner, columns[column], columns[row]);
-                panel->y.title = column == 0 ? corner->labels[row] : NULL;
+                name_axis(&panel->y, corner->columns[row], column > 0);
             } else if (column == row && columns[row] != NULL) {
-                figure_histogram(plot->figure, panel, columns[row], corner->n);
                 panel->y.bare = true;
+                if (corner->columns[row]->n_members > 0) {
+                    add_counts(plot, panel, corner->columns[row], columns[row], corner->n);
+                } else {
+                    figure_histogram(plot->figure, panel, columns[row], corner->n);
+                }
             }
-            panel->x.bare = row < k - 1;
-            panel->y.bare = panel->y.bare || column > 0;
-            panel->x.title = row == k - 1 ? corner->labels[column] : NULL;
         }
     }
     plot->figure->n_columns = k;
@@ -60,10 +94,11 @@ void plot_corner(struct plot *plot, const struct corner *corner)
 static int choose_corner(struct plot *plot, int *chosen)
 {
     int outputs = plot->n_outputs < PLOT_MAX_CORNER / 2 ? plot->n_outputs : PLOT_MAX_CORNER / 2;
-    int inputs = plot->n_inputs < PLOT_MAX_CORNER - outputs ? plot->n_inputs
-                                                            : PLOT_MAX_CORNER - outputs;
+    int inputs =
+        plot->n_inputs < PLOT_MAX_CORNER - outputs ? plot->n_inputs : PLOT_MAX_CORNER - outputs;
     int k = 0;
-    outputs = plot->n_outputs < PLOT_MAX_CORNER - inputs ? plot->n_outputs : PLOT_MAX_CORNER - inputs;
+    outputs =
+        plot->n_outputs < PLOT_MAX_CORNER - inputs ? plot->n_outputs : PLOT_MAX_CORNER - inputs;
     for (int j = 0; j < inputs; j++) {
         chosen[k++] = plot->chosen_inputs[j];
     }
@@ -83,7 +118,7 @@ enum err_code plot_data(struct plot *plot, struct err *err)
 {
     struct plot_rows rows;
     int chosen[PLOT_MAX_CORNER];
-    const char *labels[PLOT_MAX_CORNER];
+    const struct column *columns[PLOT_MAX_CORNER];
     if (plot_read_rows(plot, false, &rows, err) != ERR_OK) {
         return err->code;
     }
@@ -99,15 +134,15 @@ enum err_code plot_data(struct plot *plot, struct err *err)
         }
     }
     for (int j = 0; j < k; j++) {
-        labels[j] = chosen[j] < plot->d ? plot->inputs[chosen[j]].label
-                                        : plot->outputs[chosen[j] - plot->d].label;
+        columns[j] =
+            chosen[j] < plot->d ? &plot->inputs[chosen[j]] : &plot->outputs[chosen[j] - plot->d];
     }
-    plot_corner(plot, &(struct corner){.labels = labels, .k = k, .values = values, .n = rows.n});
-    plot_title(plot, "rows",
-               figure_text(plot->figure, "%zu of %zu stored rows, %zu failed%s", rows.n, rows.n_all,
-                           rows.n_failed,
-                           k < all ? figure_text(plot->figure, "; %d of %d columns (--columns)", k, all)
-                                   : ""));
+    plot_corner(plot, &(struct corner){.columns = columns, .k = k, .values = values, .n = rows.n});
+    plot_title(
+        plot, "rows",
+        figure_text(
+            plot->figure, "%zu of %zu stored rows, %zu failed%s", rows.n, rows.n_all, rows.n_failed,
+            k < all ? figure_text(plot->figure, "; %d of %d columns (--columns)", k, all) : ""));
     return ERR_OK;
 }
 
@@ -116,7 +151,8 @@ enum err_code plot_data(struct plot *plot, struct err *err)
 static enum err_code add_inferred(struct plot *plot, const json_t *doc, const char *job,
                                   struct err *err)
 {
-    const char *labels[PLOT_MAX_CORNER];
+    struct column named[PLOT_MAX_CORNER];
+    const struct column *columns[PLOT_MAX_CORNER];
     const json_t *parameters = json_object_get(doc, "parameters");
     const json_t *samples = json_object_get(doc, "samples");
     size_t all = json_array_size(parameters);
@@ -132,19 +168,22 @@ static enum err_code add_inferred(struct plot *plot, const json_t *doc, const ch
     }
     for (size_t j = 0; j < k; j++) {
         const json_t *name = json_object_get(json_array_get(parameters, j), "name");
-        labels[j] = json_is_string(name) ? json_string_value(name) : "?";
+        named[j] = (struct column){.label = json_is_string(name) ? json_string_value(name) : "?"};
+        columns[j] = &named[j];
         for (int i = 0; i < plot->d; i++) {
-            labels[j] = strcmp(labels[j], plot->inputs[i].name) == 0 ? plot->inputs[i].label : labels[j];
+            columns[j] =
+                strcmp(named[j].label, plot->inputs[i].name) == 0 ? &plot->inputs[i] : columns[j];
         }
         for (size_t i = 0; i < n; i++) {
             const json_t *sample = json_array_get(samples, i * n_all / n);
             values[i * k + j] = plot_number(json_array_get(sample, j));
         }
     }
-    plot_corner(plot, &(struct corner){.labels = labels, .k = (int)k, .values = values, .n = n});
-    plot_title(plot, "inferred parameters",
-               figure_text(plot->figure, "%zu of %zu samples of job %s%s", n, n_all, job,
-                           k < all ? figure_text(plot->figure, "; %zu of %zu parameters", k, all) : ""));
+    plot_corner(plot, &(struct corner){.columns = columns, .k = (int)k, .values = values, .n = n});
+    plot_title(
+        plot, "inferred parameters",
+        figure_text(plot->figure, "%zu of %zu samples of job %s%s", n, n_all, job,
+                    k < all ? figure_text(plot->figure, "; %zu of %zu parameters", k, all) : ""));
     return ERR_OK;
 }
 
@@ -152,7 +191,8 @@ enum err_code plot_inferred(struct plot *plot, struct err *err)
 {
     const char *job = NULL;
     const json_t *doc = NULL;
-    if (plot_find_job(plot, "calibration", "`surrogated calibrate` makes one", &job, err) != ERR_OK ||
+    if (plot_find_job(plot, "calibration", "`surrogated calibrate` makes one", &job, err) !=
+            ERR_OK ||
         plot_ask(plot, client_path(plot->client, "/v1/jobs/", job, "/result", NULL), NULL, &doc,
                  err) != ERR_OK) {
         return err->code;

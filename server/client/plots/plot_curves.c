@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#define MANY_OUTPUTS 6 /* of which two matrices do not fit beside each other */
+
 /* ---- losses ---- */
 
 static double *read_list(struct plot *plot, const json_t *list, size_t n)
@@ -38,7 +40,8 @@ enum err_code plot_loss(struct plot *plot, struct err *err)
 {
     const char *job = NULL;
     const json_t *doc = NULL;
-    if (plot_find_job(plot, "train", "a version made elsewhere has no losses", &job, err) != ERR_OK ||
+    if (plot_find_job(plot, "train", "a version made elsewhere has no losses", &job, err) !=
+            ERR_OK ||
         plot_ask(plot, client_path(plot->client, "/v1/jobs/", job, "/curves", NULL), NULL, &doc,
                  err) != ERR_OK) {
         return err->code;
@@ -60,9 +63,9 @@ enum err_code plot_loss(struct plot *plot, struct err *err)
     panel->x.title = "step";
     panel->y.title = "loss";
     plot->figure->n_columns = 1;
-    plot_title(plot, "losses",
-               figure_text(plot->figure, "job %s, %zu members or chains", job,
-                           json_array_size(members)));
+    plot_title(
+        plot, "losses",
+        figure_text(plot->figure, "job %s, %zu members or chains", job, json_array_size(members)));
     return ERR_OK;
 }
 
@@ -84,9 +87,19 @@ static void add_matrix(struct plot *plot, const double *values, const char *titl
         places[i] = (double)i;
         names[i] = plot->outputs[plot->chosen_outputs[i]].name;
     }
-    *mark = (struct mark){.kind = MARK_MAP, .n = k * k, .n_x = k, .n_y = k, .x = places, .y = places,
-                          .values = values, .low = -1.0, .high = 1.0, .diverging = true,
-                          .written = true, .name = "correlation", .quiet = true};
+    *mark = (struct mark){.kind = MARK_MAP,
+                          .n = k * k,
+                          .n_x = k,
+                          .n_y = k,
+                          .x = places,
+                          .y = places,
+                          .values = values,
+                          .low = -1.0,
+                          .high = 1.0,
+                          .diverging = true,
+                          .written = true,
+                          .name = "correlation",
+                          .quiet = true};
     panel->title = title;
     panel->x = (struct axis){.categories = names, .n_categories = (int)k};
     panel->y = panel->x;
@@ -168,7 +181,8 @@ enum err_code plot_covariance(struct plot *plot, struct err *err)
     if (centre == NULL || numbers == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the picture");
     }
-    if (plot_centre(plot, centre, err) != ERR_OK || ask_covariance(plot, centre, numbers, err) != ERR_OK) {
+    if (plot_centre(plot, centre, err) != ERR_OK ||
+        ask_covariance(plot, centre, numbers, err) != ERR_OK) {
         return err->code;
     }
     add_matrix(plot, correlate(plot, numbers), "model uncertainty");
@@ -178,8 +192,9 @@ enum err_code plot_covariance(struct plot *plot, struct err *err)
     } else if (err->code == ERR_NOT_FOUND) {
         err_clear(err); /* a model that was registered may have none */
     }
-    plot->figure->n_columns = plot->figure->n_panels;
-    plot_title(plot, "correlations of outputs",
-               figure_text(plot->figure, "of the model at the middle of its range, or --at%s", limited));
+    plot->figure->n_columns = plot->n_outputs > MANY_OUTPUTS ? 1 : plot->figure->n_panels;
+    plot_title(
+        plot, "correlations of outputs",
+        figure_text(plot->figure, "of the model at the middle of its range, or --at%s", limited));
     return err->code;
 }

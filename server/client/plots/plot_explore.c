@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Predictions along one input, and over two. */
 #include "client/plots/plot.h"
+#include "plot/ticks.h"
 
 #include <math.h>
 #include <string.h>
 
-#define N_ALONG     81 /* predictions along an input */
-#define N_MAP       41 /* along each of two */
-#define MAX_INPUTS  6  /* of slices */
-#define MAX_OUTPUTS 6
-#define MAX_MAPS    4
+#define N_ALONG      81 /* predictions along an input */
+#define N_MAP        41 /* along each of two */
+#define MAX_INPUTS   6  /* of slices */
+#define MAX_OUTPUTS  6
+#define MAX_MAPS     4
 #define NOISE_COLOUR 4
-#define BAND        2.0 /* standard deviations, half the width of a band */
+#define BAND         2.0 /* standard deviations, half the width of a band */
 
 /* ---- slices ---- */
 
@@ -28,6 +29,7 @@ static double place_along(const struct plot *plot, int j, size_t i, size_t n)
 struct slice {
     double *x; /* [n] */
     size_t n;
+    bool members;
     struct plot_prediction said;
 };
 
@@ -36,21 +38,24 @@ struct area {
     const char *name;
     const double *x, *mean, *std;
     size_t n, stride;
+    bool members; /* x are members of a category, between which there is nothing: bars, no area */
 };
 
-static void add_area(struct plot *plot, struct panel *panel, const struct area *area,
-                     int colour)
+static void add_area(struct plot *plot, struct panel *panel, const struct area *area, int colour)
 {
     size_t n = area->n;
-    double *ends = figure_numbers(plot->figure, 2 * n);
-    struct mark *mark = figure_mark(plot->figure, panel, MARK_BAND, ends != NULL ? n : 0);
+    double *ends = figure_numbers(plot->figure, 3 * n);
+    struct mark *mark = figure_mark(plot->figure, panel, area->members ? MARK_POINTS : MARK_BAND,
+                                    ends != NULL ? n : 0);
     for (size_t i = 0; ends != NULL && i < n; i++) {
         double mean = area->mean[i * area->stride];
         double half = BAND * area->std[i * area->stride];
         ends[i] = mean - half;
         ends[n + i] = mean + half;
+        ends[2 * n + i] = mean;
     }
     mark->x = area->x;
+    mark->y = area->members && ends != NULL ? ends + 2 * n : NULL;
     mark->lower = ends;
     mark->upper = ends != NULL ? ends + n : NULL;
     mark->name = area->name;
@@ -65,6 +70,7 @@ static void add_slice(struct plot *plot, struct panel *panel, const struct slice
     struct area area = {.name = "\xc2\xb1 2 standard deviations, with noise",
                         .x = slice->x,
                         .n = slice->n,
+                        .members = slice->members,
                         .stride = o,
                         .mean = slice->said.mean + j,
                         .std = slice->said.total + j};
@@ -77,7 +83,8 @@ static void add_slice(struct plot *plot, struct panel *panel, const struct slice
     area.name = "\xc2\xb1 2 standard deviations of the mean";
     area.std = slice->said.std + j;
     add_area(plot, panel, &area, 0);
-    struct mark *line = figure_mark(plot->figure, panel, MARK_LINE, mean != NULL ? slice->n : 0);
+    struct mark *line = figure_mark(plot->figure, panel, slice->members ? MARK_POINTS : MARK_LINE,
+                                    mean != NULL ? slice->n : 0);
     line->x = slice->x;
     line->y = mean;
     line->name = "mean";
@@ -102,7 +109,8 @@ static enum err_code predict_slice(struct plot *plot, const double *centre, int 
     size_t d = (size_t)plot->d;
     size_t n = plot->inputs[j].n_members > 0 ? (size_t)plot->inputs[j].n_members : N_ALONG;
     double *points = figure_numbers(plot->figure, n * d);
-    *out = (struct slice){.n = n, .x = figure_numbers(plot->figure, n)};
+    *out = (struct slice){
+        .n = n, .members = plot->inputs[j].n_members > 0, .x = figure_numbers(plot->figure, n)};
     if (points == NULL || out->x == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the predictions");
     }
@@ -113,15 +121,36 @@ static enum err_code predict_slice(struct plot *plot, const double *centre, int 
     return plot_predict(plot, points, n, &out->said, err);
 }
 
-static void name_slice(struct plot *plot, struct panel *panel, int input, int output)
+/* Titles and labels stand at the left and below alone, since a row has one range and a column one
+ * input. */
+static void name_slice(struct plot *plot, struct panel *panel, int i, int k)
 {
-    const struct column *column = &plot->inputs[input];
-    panel->x.title = column->label;
-    panel->y.title = plot->outputs[output].label;
+    const struct column *column = &plot->inputs[plot->chosen_inputs[i]];
+    panel->x.bare = k < plot->n_outputs - 1;
+    panel->y.bare = i > 0;
+    panel->x.title = panel->x.bare ? NULL : column->label;
+    panel->y.title = panel->y.bare ? NULL : plot->outputs[plot->chosen_outputs[k]].label;
     panel->x.tight = true;
     if (column->n_members > 0) {
         panel->x.categories = column->members;
         panel->x.n_categories = column->n_members;
+    }
+}
+
+/* One range of the outputs for the n panels of a row. */
+static void share_range(struct panel *const *panels, int n)
+{
+    double low = NAN;
+    double high = NAN;
+    for (int i = 0; i < n; i++) {
+        struct extent extent = figure_extent(panels[i], false);
+        low = fmin(low, extent.low); /* which passes over NaN */
+        high = fmax(high, extent.high);
+    }
+    const struct scale scale = scale_around(low, high, false);
+    for (int i = 0; i < n; i++) {
+        panels[i]->y.low = scale.lo;
+        panels[i]->y.high = scale.hi;
     }
 }
 
@@ -145,8 +174,11 @@ static enum err_code add_slices(struct plot *plot, const double *centre,
             if (rows->n > 0) {
                 add_rows(plot, panel, rows, plot->chosen_outputs[k]);
             }
-            name_slice(plot, panel, input, plot->chosen_outputs[k]);
+            name_slice(plot, panel, i, k);
         }
+    }
+    for (int k = 0; k < plot->n_outputs; k++) {
+        share_range(panels + k * plot->n_inputs, plot->n_inputs);
     }
     return ERR_OK;
 }
@@ -187,6 +219,7 @@ enum err_code plot_slices(struct plot *plot, struct err *err)
     }
     plot->figure->n_columns = plot->n_inputs;
     plot->figure->panel_height = plot->n_inputs > 2 ? 120.0 : 0.0;
+    plot->figure->compact = plot->n_inputs > 1;
     plot_title(plot, plot->d == 1 ? "fit" : "slices",
                plot->d == 1 ? "over the range of its training"
                             : figure_text(plot->figure, "through %s%s",

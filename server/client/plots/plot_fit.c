@@ -12,14 +12,12 @@ static const char *describe_rows(struct plot *plot, const struct plot_rows *rows
 {
     const char *batch = plot->client->args->values[OPT_BATCH];
     const char *from = batch != NULL ? figure_text(plot->figure, " of batch %s", batch) : "";
-    if (rows->n < rows->n_all - rows->n_failed) {
-        return figure_text(plot->figure, "%zu of %zu stored rows%s%s", rows->n, rows->n_all, from, more);
-    }
-    return figure_text(plot->figure, "%zu stored rows%s%s%s", rows->n, from,
-                       rows->n_failed > 0
-                           ? figure_text(plot->figure, " (%zu more failed)", rows->n_failed)
-                           : "",
-                       more);
+    const char *failed =
+        rows->n_failed > 0 ? figure_text(plot->figure, " (%zu more failed)", rows->n_failed) : "";
+    const char *all =
+        rows->n < rows->n_all - rows->n_failed ? figure_text(plot->figure, "%zu of ", rows->n) : "";
+    return figure_text(plot->figure, "%s%zu stored rows%s%s%s", all, rows->n_all - rows->n_failed,
+                       from, failed, more);
 }
 
 /* Column j of values [n x k]. */
@@ -77,8 +75,13 @@ static void add_parity(struct plot *plot, const struct compared *all, int j)
         ends[i] = mean[i] - BAR * total;
         ends[n + i] = mean[i] + BAR * total;
     }
-    *mark = (struct mark){.kind = MARK_POINTS, .n = n, .x = known, .y = mean, .lower = ends,
-                          .upper = ends + n, .name = "mean \xc2\xb1 2 standard deviations"};
+    *mark = (struct mark){.kind = MARK_POINTS,
+                          .n = n,
+                          .x = known,
+                          .y = mean,
+                          .lower = ends,
+                          .upper = ends + n,
+                          .name = "mean \xc2\xb1 2 standard deviations"};
     figure_diagonal(figure, panel);
     ticks_write(rmse_of(known, mean, n), rmse);
     panel->title = plot->outputs[j].label;
@@ -122,7 +125,8 @@ static void add_residuals(struct plot *plot, const struct compared *all, int j)
         scaled[i] = total > 0.0 ? (known[i] - mean[i]) / total : NAN;
         undefined += !(total > 0.0) && isfinite(known[i]);
     }
-    *mark = (struct mark){.kind = MARK_POINTS, .n = n, .x = mean, .y = scaled, .name = "residual", .quiet = true};
+    *mark = (struct mark){
+        .kind = MARK_POINTS, .n = n, .x = mean, .y = scaled, .name = "residual", .quiet = true};
     figure_rule_y(figure, panel, 0.0);
     figure_rule_y(figure, panel, -BAR);
     figure_rule_y(figure, panel, BAR);

@@ -11,7 +11,8 @@ enum err_code network_open(struct plot *plot, struct network *out, struct err *e
 {
     struct arena scratch = ARENA_INIT;
     struct answer answer = {.status = 0};
-    const struct call call = {.method = "GET", .path = arena_printf(plot->arena, "%s/export", plot->path)};
+    const struct call call = {.method = "GET",
+                              .path = arena_printf(plot->arena, "%s/export", plot->path)};
     *out = (struct network){.model = NULL};
     if (client_call(plot->client, &call, &answer, err) == ERR_OK) {
         err_kept(model_json_parse(answer.data != NULL ? answer.data : "", answer.n_data, &scratch,
@@ -28,7 +29,8 @@ void network_close(struct network *network)
     network->model = NULL;
 }
 
-/* A category's number is the place of its member in the model's space; here it is that in the rows. */
+/* A category's number is the place of its member in the model's space; here it is that in the rows.
+ */
 static double place_in_model(const struct model *model, const struct column *column, int j,
                              double value)
 {

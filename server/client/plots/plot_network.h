@@ -11,9 +11,9 @@
 
 struct network {
     struct model *model;
-    size_t n;        /* rows */
-    double *z;       /* [n x the network's inputs] scaled */
-    double *targets; /* [n x o] scaled outputs; NaN: missing */
+    size_t n;                   /* rows */
+    double *z;                  /* [n x the network's inputs] scaled */
+    double *targets;            /* [n x o] scaled outputs; NaN: missing */
     double *pack, *scratch, *y; /* of network_run */
 };
 

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-#define N_PAIRS 5
-#define GRID    41
-#define BEYOND  0.25 /* of the distance of the anchors, around them */
+#define N_PAIRS            5
+#define GRID               41
+#define BEYOND             0.25 /* of the distance of the anchors, around them */
 #define MAX_LANDSCAPE_ROWS 300
 
 /* ---- pairs of parameters ---- */
@@ -21,7 +21,8 @@
 /* Parameters evenly from all. */
 static void add_pairs(struct plot *plot, const struct model *model)
 {
-    const char *labels[N_PAIRS];
+    struct column named[N_PAIRS];
+    const struct column *columns[N_PAIRS];
     int all = model->net.n_params;
     int k = all < N_PAIRS ? all : N_PAIRS;
     size_t m = (size_t)model->m;
@@ -29,14 +30,16 @@ static void add_pairs(struct plot *plot, const struct model *model)
     double *values = figure_numbers(plot->figure, n * (size_t)k);
     for (int j = 0; j < k; j++) {
         int parameter = (int)((long long)j * all / k);
-        labels[j] = figure_text(plot->figure, "parameter %d", parameter + 1);
+        named[j] =
+            (struct column){.label = figure_text(plot->figure, "parameter %d", parameter + 1)};
+        columns[j] = &named[j];
         for (size_t i = 0; values != NULL && i < n; i++) {
             values[i * (size_t)k + (size_t)j] =
                 model->draws[(i * m / n) * (size_t)all + (size_t)parameter];
         }
     }
     if (values != NULL) {
-        plot_corner(plot, &(struct corner){.labels = labels, .k = k, .values = values, .n = n});
+        plot_corner(plot, &(struct corner){.columns = columns, .k = k, .values = values, .n = n});
     }
 }
 
@@ -48,10 +51,11 @@ enum err_code plot_posterior(struct plot *plot, struct err *err)
     }
     if (err->code == ERR_OK) {
         add_pairs(plot, network.model);
-        plot_title(plot, "posterior of the parameters",
-                   figure_text(plot->figure,
-                               "%d draws, %d parameters; modes repeat, since units may be exchanged",
-                               network.model->m, network.model->net.n_params));
+        plot_title(
+            plot, "posterior of the parameters",
+            figure_text(plot->figure,
+                        "%d draws, %d parameters; modes repeat, since units may be exchanged",
+                        network.model->m, network.model->net.n_params));
     }
     network_close(&network);
     return err->code;
@@ -63,6 +67,7 @@ struct plane {
     size_t k;          /* parameters */
     const double *a;   /* the first anchor */
     double *u, *v;     /* [k] unit vectors */
+    int draws[3];      /* the anchors */
     double anchors[6]; /* x0, x1, x2, y0, y1, y2 of the three in the plane */
 };
 
@@ -75,34 +80,42 @@ static double dot(const double *a, const double *b, size_t k)
     return sum;
 }
 
-/* False when the three draws lie on a line. */
-static bool find_plane(struct plane *plane, const double *b, const double *c)
+/* out <- c - a without its part along u, if there is a u; its length. *along: that part's. */
+static double lean(const struct plane *plane, const double *c, const double *u, double *out,
+                   double *along)
 {
-    size_t k = plane->k;
-    for (size_t i = 0; i < k; i++) {
-        plane->u[i] = b[i] - plane->a[i];
-        plane->v[i] = c[i] - plane->a[i];
+    *along = 0.0;
+    for (size_t i = 0; i < plane->k; i++) {
+        out[i] = c[i] - plane->a[i];
     }
-    double across = sqrt(dot(plane->u, plane->u, k));
-    if (!(across > 0.0)) {
-        return false;
+    if (u != NULL) {
+        *along = dot(out, u, plane->k);
+        for (size_t i = 0; i < plane->k; i++) {
+            out[i] -= *along * u[i];
+        }
     }
-    double along = dot(plane->v, plane->u, k) / across;
-    double before = sqrt(dot(plane->v, plane->v, k));
-    for (size_t i = 0; i < k; i++) {
-        plane->u[i] /= across;
-        plane->v[i] -= along * plane->u[i];
+    return sqrt(dot(out, out, plane->k));
+}
+
+/* The draw [m x k] that is farthest from the first, or from the line along u; draws of chains may
+ * be the same. out <- its direction, of length 1. */
+static double find_farthest(const struct plane *plane, const double *draws, size_t m,
+                            const double *u, double *out, int *draw)
+{
+    double along;
+    double farthest = -1.0;
+    for (size_t i = 1; i < m; i++) {
+        double distance = lean(plane, draws + i * plane->k, u, out, &along);
+        if (distance > farthest) {
+            farthest = distance;
+            *draw = (int)i;
+        }
     }
-    double up = sqrt(dot(plane->v, plane->v, k));
-    if (!(up > 1e-9 * before)) {
-        return false;
+    (void)lean(plane, draws + (size_t)*draw * plane->k, u, out, &along);
+    for (size_t i = 0; i < plane->k && farthest > 0.0; i++) {
+        out[i] /= farthest;
     }
-    for (size_t i = 0; i < k; i++) {
-        plane->v[i] /= up;
-    }
-    const double anchors[6] = {0.0, across, along, 0.0, 0.0, up};
-    memcpy(plane->anchors, anchors, sizeof anchors);
-    return true;
+    return farthest;
 }
 
 static void spread_centres(const double *anchors, double *out)
@@ -164,15 +177,22 @@ static enum err_code find_anchors(struct plot *plot, const struct model *model, 
 {
     size_t k = (size_t)model->net.n_params;
     size_t m = (size_t)model->m;
-    double *numbers = figure_numbers(plot->figure, 2 * k);
+    double *numbers = figure_numbers(plot->figure, 3 * k);
     if (numbers == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %zu parameters", k);
     }
     *plane = (struct plane){.k = k, .a = model->draws, .u = numbers, .v = numbers + k};
-    if (m < 3 || !find_plane(plane, model->draws + m / 2 * k, model->draws + (m - 1) * k)) {
+    double across = find_farthest(plane, model->draws, m, NULL, plane->u, &plane->draws[1]);
+    double up = find_farthest(plane, model->draws, m, plane->u, plane->v, &plane->draws[2]);
+    if (m < 3 || !(across > 0.0) || !(up > 1e-9 * across)) {
         return err_set(err, ERR_NOT_FOUND,
-                       "a plane needs three different draws; the version has %zu", m);
+                       "a plane needs three different draws, which the version does not have");
     }
+    double along;
+    (void)lean(plane, model->draws + (size_t)plane->draws[2] * k, plane->u, numbers + 2 * k,
+               &along);
+    const double anchors[6] = {0.0, across, along, 0.0, 0.0, up};
+    memcpy(plane->anchors, anchors, sizeof anchors);
     return ERR_OK;
 }
 
@@ -197,7 +217,7 @@ static enum err_code draw_landscape(struct plot *plot, struct network *network, 
     plot->figure->n_columns = 1;
     plot_title(plot, "loss on the plane through three draws",
                figure_text(plot->figure, "draws 1, %d and %d of %d; %zu stored rows",
-                           network->model->m / 2 + 1, network->model->m, network->model->m, n));
+                           plane.draws[1] + 1, plane.draws[2] + 1, network->model->m, n));
     return ERR_OK;
 }
 

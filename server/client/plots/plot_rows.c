@@ -72,25 +72,28 @@ static size_t select_rows(const json_t *outputs, size_t o, bool complete, size_t
     for (size_t i = 0; i < rows->n_all; i++) {
         size_t there = count_outputs(outputs, i);
         rows->n_failed += there == 0;
-        if (complete ? there == o : true) {
+        if (complete ? there == o : there > 0) {
             kept[n++] = i;
         }
     }
     return n;
 }
 
+/* Are there rows, and not too many? */
 static enum err_code check_size(struct plot *plot, struct err *err)
 {
-    const json_t *summary = NULL;
-    const char *path = client_path(plot->client, "/v1/models/", plot->model, "/data", NULL);
-    if (plot->client->args->values[OPT_BATCH] != NULL) {
-        return ERR_OK;
-    }
-    if (plot_ask(plot, path, NULL, &summary, err) != ERR_OK) {
+    const json_t *doc = NULL;
+    const char *path = client_path(plot->client, "/v1/models/", plot->model, NULL);
+    if (plot_ask(plot, path, NULL, &doc, err) != ERR_OK) {
         return err->code;
     }
-    double rows = plot_number(json_object_get(summary, "rows"));
-    if (rows * (plot->d + plot->o) > MAX_VALUES) {
+    double rows = plot_number(json_object_get(json_object_get(doc, "model"), "rows"));
+    if (rows == 0.0) {
+        return err_set(err, ERR_NOT_FOUND,
+                       "%.60s has no stored rows; `surrogated data %.60s append` sends some",
+                       plot->model, plot->model);
+    }
+    if (rows * (plot->d + plot->o) > MAX_VALUES && plot->client->args->values[OPT_BATCH] == NULL) {
         return err_set(err, ERR_LIMIT,
                        "%.60s has %.0f rows, too many to draw at once; --batch B takes one batch",
                        plot->model, rows);
@@ -112,8 +115,7 @@ static enum err_code take_rows(struct plot *plot, const json_t *doc, bool comple
         return err_set(err, ERR_NOMEM, "no memory for %zu rows", rows->n_all);
     }
     if (rows->n == 0) {
-        return err_set(err, ERR_NOT_FOUND, "%.60s has no stored rows%s", plot->model,
-                       rows->n_all > 0 ? " with all outputs" : "; `surrogated data` appends some");
+        return err_set(err, ERR_NOT_FOUND, "%.60s has no stored rows with outputs", plot->model);
     }
     const json_t *first = json_array_get(json_object_get(doc, "inputs"), 0);
     if (json_array_size(first) != (size_t)plot->d ||
@@ -131,10 +133,9 @@ enum err_code plot_read_rows(struct plot *plot, bool complete, struct plot_rows 
 {
     const json_t *doc = NULL;
     const char *batch = plot->client->args->values[OPT_BATCH];
-    const char *path =
-        client_path(plot->client, "/v1/models/", plot->model,
-                    batch != NULL ? "/data/rows?format=json&batch=" : "/data/rows?format=json", batch,
-                    NULL);
+    const char *path = client_path(
+        plot->client, "/v1/models/", plot->model,
+        batch != NULL ? "/data/rows?format=json&batch=" : "/data/rows?format=json", batch, NULL);
     *out = (struct plot_rows){.n = 0};
     if (check_size(plot, err) != ERR_OK || plot_ask(plot, path, NULL, &doc, err) != ERR_OK) {
         return err->code;
@@ -277,6 +278,20 @@ static enum err_code centre_of_rows(struct plot *plot, double *out, struct err *
     return column != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the rows");
 }
 
+/* What did not vary is drawn around its value. */
+static void widen_constants(struct plot *plot)
+{
+    for (int j = 0; j < plot->d; j++) {
+        double *ends = plot->range + 2 * (size_t)j;
+        if (!(ends[0] < ends[1])) {
+            double half = ends[0] != 0.0 && isfinite(ends[0]) ? 0.1 * fabs(ends[0]) : 0.5;
+            double middle = isfinite(ends[0]) ? ends[0] : 0.0;
+            ends[0] = middle - half;
+            ends[1] = middle + half;
+        }
+    }
+}
+
 enum err_code plot_centre(struct plot *plot, double *out, struct err *err)
 {
     const char *at = plot->client->args->values[OPT_AT];
@@ -291,5 +306,6 @@ enum err_code plot_centre(struct plot *plot, double *out, struct err *err)
         return err->code;
     }
     err_clear(err);
+    widen_constants(plot);
     return at != NULL ? read_at(plot, at, out, err) : ERR_OK;
 }

@@ -2,8 +2,8 @@
 /*
  * How well predicted distributions fit: calibration, coverage, and the histogram of the probability
  * integral transform. All come from the scores on the rows that were kept out of the training, or,
- * with --batch, of that batch: the share of rows below the quantile of each level 0.05, 0.10 .. 0.95.
- * The differences of neighbouring shares are the heights of the histogram.
+ * with --batch, of that batch: the share of rows below the quantile of each level 0.05, 0.10 ..
+ * 0.95. The differences of neighbouring shares are the heights of the histogram.
  *
  * The grey areas have 95 % of what n independent rows of a calibrated model would show: the normal
  * approximation of the binomial distribution, 1.96 sqrt(p (1 - p) / n).
@@ -91,11 +91,11 @@ static enum err_code score_batch(struct plot *plot, struct judged *out, struct e
         return err->code;
     }
     const json_t *outputs = client_list(doc, "outputs", err);
-    *out = (struct judged){.calibration = gather(plot, outputs, "calibration"),
-                           .coverage = gather(plot, outputs, "coverage"),
-                           .rows = (double)rows.n,
-                           .where = figure_text(plot->figure, "of batch %s",
-                                                plot->client->args->values[OPT_BATCH])};
+    *out = (struct judged){
+        .calibration = gather(plot, outputs, "calibration"),
+        .coverage = gather(plot, outputs, "coverage"),
+        .rows = (double)rows.n,
+        .where = figure_text(plot->figure, "of batch %s", plot->client->args->values[OPT_BATCH])};
     return outputs == NULL ? err->code : ERR_OK;
 }
 
@@ -178,13 +178,14 @@ static void add_coverage(struct plot *plot, struct panel *panel, const struct ju
     points->name = plot->outputs[j].name;
 }
 
-static struct panel *shares_panel(struct plot *plot, const char *title, const char *x, const char *y)
+static struct panel *shares_panel(struct plot *plot, const char *title, const char *x,
+                                  const char *y)
 {
     struct panel *panel = figure_panel(plot->figure);
     panel->title = title;
     panel->square = true;
-    panel->x = (struct axis){.title = x, .low = 0.0, .high = 1.0};
-    panel->y = (struct axis){.title = y, .low = 0.0, .high = 1.0};
+    panel->x = (struct axis){.title = x, .low = -0.02, .high = 1.02};
+    panel->y = (struct axis){.title = y, .low = -0.02, .high = 1.02};
     return panel;
 }
 
