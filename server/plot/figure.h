@@ -36,6 +36,7 @@ struct mark {
     const char *name; /* in the legend and the CSV; NULL: none */
     int colour;       /* of theme_series; MARK_INK: that of text */
     bool dashed;
+    bool thin;  /* a line among many */
     bool quiet; /* named in the CSV, but not in the legend */
     size_t n;
     const double *x, *y;         /* [n] */

@@ -70,8 +70,9 @@ static void draw_points(const struct brush *brush, const struct frame *frame,
 /* A number that is missing interrupts the line. */
 static void draw_line(const struct brush *brush, const struct frame *frame, const struct mark *mark)
 {
-    const struct pen pen = pen_of(brush, mark, LINE);
+    struct pen pen = pen_of(brush, mark, mark->thin ? THIN : LINE);
     bool drawing = false;
+    pen.alpha = mark->thin ? 0.55 : 1.0;
     for (size_t i = 0; i < mark->n; i++) {
         double x = scale_at(&frame->x, mark->x[i]);
         double y = scale_at(&frame->y, mark->y[i]);

@@ -99,14 +99,15 @@ static struct mark bars_of(struct plot *plot, const struct group *group)
         numbers[i] = plot_number(json_array_get(group->estimate, i));
         numbers[n + i] = (double)i;
     }
-    return (struct mark){.kind = MARK_BARS,
-                         .name = group->name,
-                         .colour = group->place,
-                         .n = numbers != NULL ? n : 0,
-                         .x = numbers,
-                         .y = numbers != NULL ? numbers + n : NULL,
-                         .offset = (group->place - 0.5 * (group->count - 1)) * share,
-                         .thickness = 0.9 * share};
+    return (struct mark){
+        .kind = MARK_BARS,
+        .name = group->name,
+        .colour = group->place,
+        .n = numbers != NULL ? n : 0,
+        .x = numbers,
+        .y = numbers != NULL ? numbers + n : NULL,
+        .offset = group->count > 1 ? (group->place - 0.5 * (group->count - 1)) * share : 0.0,
+        .thickness = 0.9 * share};
 }
 
 /* Bars of error around bars; those of the surrogate are dashed and lie below. */
@@ -161,6 +162,22 @@ static bool wants_output(const struct plot *plot, const char *name)
     return !plot->chose;
 }
 
+static struct group read_group(const json_t *table, const char *name, size_t output)
+{
+    return (struct group){
+        .name = name,
+        .count = 1,
+        .estimate = json_array_get(json_object_get(table, "estimate"), output),
+        .sampling = json_array_get(json_object_get(table, "sampling_error"), output),
+        .surrogate = json_array_get(json_object_get(table, "surrogate_error"), output)};
+}
+
+static void name_effects(struct plot *plot, struct panel *panel, const json_t *table, size_t output)
+{
+    panel->y.categories = read_texts(plot, labels_of(table, 1), &panel->y.n_categories);
+    panel->title = json_string_value(json_array_get(labels_of(table, 0), output));
+}
+
 static void add_effects(struct plot *plot, const json_t *doc, int analysis, size_t output)
 {
     struct panel *panel = figure_panel(plot->figure);
@@ -168,22 +185,23 @@ static void add_effects(struct plot *plot, const json_t *doc, int analysis, size
     int count = analyses[analysis].effects[1].table != NULL ? 2 : 1;
     for (int e = 0; e < count; e++) {
         const struct effect *effect = &analyses[analysis].effects[e];
-        const json_t *table = find_table(doc, effect->table);
-        groups[e] = (struct group){
-            .name = effect->name,
-            .place = e,
-            .count = count,
-            .estimate = json_array_get(json_object_get(table, "estimate"), output),
-            .sampling = json_array_get(json_object_get(table, "sampling_error"), output),
-            .surrogate = json_array_get(json_object_get(table, "surrogate_error"), output)};
-        if (e == 0) {
-            panel->y.categories = read_texts(plot, labels_of(table, 1), &panel->y.n_categories);
-        }
+        groups[e] = read_group(find_table(doc, effect->table), effect->name, output);
+        groups[e].place = e;
+        groups[e].count = count;
     }
     add_groups(plot, panel, groups, count);
-    const json_t *names = labels_of(find_table(doc, analyses[analysis].effects[0].table), 0);
-    panel->title = json_string_value(json_array_get(names, output));
+    name_effects(plot, panel, find_table(doc, analyses[analysis].effects[0].table), output);
     panel->x.title = analyses[analysis].axis;
+    /* Of pairs, if the analysis was asked for them. */
+    const json_t *pairs = find_table(doc, "second");
+    if (pairs != NULL) {
+        struct panel *beside = figure_panel(plot->figure);
+        struct group group = read_group(pairs, "second order", output);
+        group.place = 2; /* its colour */
+        add_groups(plot, beside, &group, 1);
+        name_effects(plot, beside, pairs, output);
+        beside->x.title = analyses[analysis].axis;
+    }
 }
 
 /* The result of --job, or of the newest analysis of that kind. */
@@ -251,7 +269,7 @@ enum err_code plot_sobol(struct plot *plot, struct err *err)
     if (drawn == 0) {
         return err_set(err, ERR_NOT_FOUND, "the analysis has none of these outputs");
     }
-    plot->figure->n_columns = drawn < 2 ? 1 : 2;
+    plot->figure->n_columns = plot->figure->n_panels < 2 ? 1 : 2;
     plot_title(plot, analyses[analysis].title,
                figure_text(
                    plot->figure, "%lld draws, %lld evaluations%s",

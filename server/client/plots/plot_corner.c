@@ -6,6 +6,11 @@
 #include <math.h>
 #include <string.h>
 
+#define MAX_PARALLEL 16
+#define MAX_LINES    300
+
+static const char *const thirds[] = {"lowest", "middle", "highest"};
+
 /* ---- the form ---- */
 
 static double *copy_column(struct plot *plot, const struct corner *corner, int j)
@@ -89,16 +94,14 @@ void plot_corner(struct plot *plot, const struct corner *corner)
 
 /* ---- stored rows ---- */
 
-/* Columns of the corner: the chosen ones, first inputs and then outputs; each has a share of the
- * place. */
-static int choose_corner(struct plot *plot, int *chosen)
+/* At most `max` of the chosen columns, first inputs and then outputs; each has a share of the
+ * places. */
+static int choose_corner(const struct plot *plot, int max, int *chosen)
 {
-    int outputs = plot->n_outputs < PLOT_MAX_CORNER / 2 ? plot->n_outputs : PLOT_MAX_CORNER / 2;
-    int inputs =
-        plot->n_inputs < PLOT_MAX_CORNER - outputs ? plot->n_inputs : PLOT_MAX_CORNER - outputs;
+    int outputs = plot->n_outputs < max / 2 ? plot->n_outputs : max / 2;
+    int inputs = plot->n_inputs < max - outputs ? plot->n_inputs : max - outputs;
     int k = 0;
-    outputs =
-        plot->n_outputs < PLOT_MAX_CORNER - inputs ? plot->n_outputs : PLOT_MAX_CORNER - inputs;
+    outputs = plot->n_outputs < max - inputs ? plot->n_outputs : max - inputs;
     for (int j = 0; j < inputs; j++) {
         chosen[k++] = plot->chosen_inputs[j];
     }
@@ -114,35 +117,140 @@ static double value_of(const struct plot *plot, const struct plot_rows *rows, si
                             : rows->y[i * (size_t)plot->o + (size_t)(column - plot->d)];
 }
 
-enum err_code plot_data(struct plot *plot, struct err *err)
+/* The stored rows with at most `max` columns. */
+static enum err_code gather_columns(struct plot *plot, int max, struct corner *out,
+                                    struct plot_rows *rows, struct err *err)
 {
-    struct plot_rows rows;
-    int chosen[PLOT_MAX_CORNER];
-    const struct column *columns[PLOT_MAX_CORNER];
-    if (plot_read_rows(plot, false, &rows, err) != ERR_OK) {
+    if (plot_read_rows(plot, false, rows, err) != ERR_OK) {
         return err->code;
     }
-    int all = plot->n_inputs + plot->n_outputs;
-    int k = choose_corner(plot, chosen);
-    double *values = figure_numbers(plot->figure, rows.n * (size_t)k);
-    if (values == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %zu rows", rows.n);
+    int *chosen = arena_alloc_array(plot->arena, (size_t)max, sizeof *chosen);
+    const struct column **columns = arena_alloc_array(plot->arena, (size_t)max, sizeof *columns);
+    double *values = figure_numbers(plot->figure, rows->n * (size_t)max);
+    if (chosen == NULL || columns == NULL || values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu rows", rows->n);
     }
-    for (size_t i = 0; i < rows.n; i++) {
-        for (int j = 0; j < k; j++) {
-            values[i * (size_t)k + (size_t)j] = value_of(plot, &rows, i, chosen[j]);
-        }
-    }
+    int k = choose_corner(plot, max, chosen);
     for (int j = 0; j < k; j++) {
         columns[j] =
             chosen[j] < plot->d ? &plot->inputs[chosen[j]] : &plot->outputs[chosen[j] - plot->d];
     }
-    plot_corner(plot, &(struct corner){.columns = columns, .k = k, .values = values, .n = rows.n});
+    for (size_t i = 0; i < rows->n; i++) {
+        for (int j = 0; j < k; j++) {
+            values[i * (size_t)k + (size_t)j] = value_of(plot, rows, i, chosen[j]);
+        }
+    }
+    *out = (struct corner){.columns = columns, .k = k, .values = values, .n = rows->n};
+    return ERR_OK;
+}
+
+static struct extent column_extent(const struct corner *rows, size_t j)
+{
+    struct extent range = {NAN, NAN};
+    for (size_t i = 0; i < rows->n; i++) {
+        range.low = fmin(range.low, rows->values[i * (size_t)rows->k + j]);
+        range.high = fmax(range.high, rows->values[i * (size_t)rows->k + j]);
+    }
+    return range;
+}
+
+enum err_code plot_data(struct plot *plot, struct err *err)
+{
+    struct corner corner;
+    struct plot_rows rows;
+    int all = plot->n_inputs + plot->n_outputs;
+    if (gather_columns(plot, PLOT_MAX_CORNER, &corner, &rows, err) != ERR_OK) {
+        return err->code;
+    }
+    plot_corner(plot, &corner);
     plot_title(
         plot, "rows",
-        figure_text(
-            plot->figure, "%zu of %zu stored rows, %zu failed%s", rows.n, rows.n_all, rows.n_failed,
-            k < all ? figure_text(plot->figure, "; %d of %d columns (--columns)", k, all) : ""));
+        figure_text(plot->figure, "%zu of %zu stored rows, %zu failed%s", rows.n, rows.n_all,
+                    rows.n_failed,
+                    corner.k < all
+                        ? figure_text(plot->figure, "; %d of %d columns (--columns)", corner.k, all)
+                        : ""));
+    return ERR_OK;
+}
+
+/* ---- parallel coordinates ---- */
+
+/* A row as a line: its numbers as shares of the ranges of the columns. */
+static struct mark *add_line(struct plot *plot, struct panel *panel, const struct corner *rows,
+                             const double *row, const struct extent *ranges)
+{
+    size_t k = (size_t)rows->k;
+    double *numbers = figure_numbers(plot->figure, 2 * k);
+    struct mark *mark = figure_mark(plot->figure, panel, MARK_LINE, numbers != NULL ? k : 0);
+    for (size_t j = 0; numbers != NULL && j < k; j++) {
+        double range = ranges[j].high - ranges[j].low;
+        numbers[j] = (double)j;
+        numbers[k + j] = range > 0.0 ? (row[j] - ranges[j].low) / range : 0.5 + 0.0 * row[j];
+    }
+    mark->x = numbers;
+    mark->y = numbers != NULL ? numbers + k : NULL;
+    mark->thin = true;
+    return mark;
+}
+
+/* The third of its range in which the last number of a row lies; -1: it is missing. */
+static int third_of(const double *row, const struct extent *ranges, size_t k)
+{
+    double share = (row[k - 1] - ranges[k - 1].low) / (ranges[k - 1].high - ranges[k - 1].low);
+    return isnan(share) ? -1 : share < 1.0 / 3.0 ? 0 : share < 2.0 / 3.0 ? 1 : 2;
+}
+
+/* The lines of each third in its colour, those without a number there in that of text. */
+static void add_lines(struct plot *plot, struct panel *panel, const struct corner *rows)
+{
+    static const int colours[] = {0, 2, 1};
+    struct extent ranges[MAX_PARALLEL];
+    size_t k = (size_t)rows->k;
+    size_t n = rows->n < MAX_LINES ? rows->n : MAX_LINES;
+    for (size_t j = 0; j < k; j++) {
+        ranges[j] = column_extent(rows, j);
+    }
+    for (int third = -1; third < 3; third++) {
+        const char *name = third >= 0 ? figure_text(plot->figure, "%s third of %s", thirds[third],
+                                                    rows->columns[k - 1]->name)
+                                      : NULL;
+        for (size_t line = 0; line < n; line++) {
+            const double *row = rows->values + line * rows->n / n * k;
+            if (third_of(row, ranges, k) == third) {
+                struct mark *mark = add_line(plot, panel, rows, row, ranges);
+                mark->colour = third >= 0 ? colours[third] : MARK_INK;
+                mark->name = name;
+            }
+        }
+    }
+}
+
+enum err_code plot_parallel(struct plot *plot, struct err *err)
+{
+    struct corner rows;
+    struct plot_rows stored;
+    int all = plot->n_inputs + plot->n_outputs;
+    if (gather_columns(plot, MAX_PARALLEL, &rows, &stored, err) != ERR_OK) {
+        return err->code;
+    }
+    struct panel *panel = figure_panel(plot->figure);
+    const char **names = arena_alloc_array(plot->arena, (size_t)rows.k, sizeof *names);
+    if (names == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the picture");
+    }
+    for (int j = 0; j < rows.k; j++) {
+        names[j] = rows.columns[j]->label;
+    }
+    add_lines(plot, panel, &rows);
+    panel->x = (struct axis){.categories = names, .n_categories = rows.k};
+    panel->y = (struct axis){.title = "share of the range", .low = -0.03, .high = 1.03};
+    plot->figure->n_columns = 1;
+    plot_title(plot, "rows across columns",
+               figure_text(plot->figure, "%zu of %zu stored rows%s",
+                           rows.n < MAX_LINES ? rows.n : (size_t)MAX_LINES, stored.n_all,
+                           rows.k < all ? figure_text(plot->figure,
+                                                      "; %d of %d columns (--columns)", rows.k, all)
+                                        : ""));
     return ERR_OK;
 }
 

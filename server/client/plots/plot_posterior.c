@@ -13,6 +13,7 @@
 
 #define N_PAIRS            5
 #define GRID               41
+#define N_LINE             101
 #define BEYOND             0.25 /* of the distance of the anchors, around them */
 #define MAX_LANDSCAPE_ROWS 300
 
@@ -159,6 +160,32 @@ static void add_surface(struct plot *plot, struct network *network, const struct
     map->quiet = true;
 }
 
+/* The loss along the straight line from one anchor to another, 0 at one and 1 at the other. */
+static void add_line(struct plot *plot, struct network *network, const struct plane *plane,
+                     struct panel *panel, int line)
+{
+    const double *draws = network->model->draws;
+    int from = plane->draws[line];
+    int to = plane->draws[(line + 1) % 3];
+    const double *a = draws + (size_t)from * plane->k;
+    const double *b = draws + (size_t)to * plane->k;
+    double *numbers = figure_numbers(plot->figure, 2 * N_LINE + plane->k);
+    struct mark *mark = figure_mark(plot->figure, panel, MARK_LINE, numbers != NULL ? N_LINE : 0);
+    for (int i = 0; numbers != NULL && i < N_LINE; i++) {
+        double share = -BEYOND + (1.0 + 2.0 * BEYOND) * i / (N_LINE - 1);
+        double *point = numbers + 2 * N_LINE;
+        for (size_t p = 0; p < plane->k; p++) {
+            point[p] = (1.0 - share) * a[p] + share * b[p];
+        }
+        numbers[i] = share;
+        numbers[N_LINE + i] = network_loss(network, point);
+    }
+    mark->x = numbers;
+    mark->y = numbers != NULL ? numbers + N_LINE : NULL;
+    mark->colour = line + 2;
+    mark->name = figure_text(plot->figure, "from draw %d to draw %d", from + 1, to + 1);
+}
+
 static void add_anchors(struct plot *plot, const struct plane *plane, struct panel *panel)
 {
     double *numbers = figure_numbers(plot->figure, 6);
@@ -214,6 +241,12 @@ static enum err_code draw_landscape(struct plot *plot, struct network *network, 
     add_anchors(plot, &plane, panel);
     panel->x = (struct axis){.title = "along the line through the first two draws", .tight = true};
     panel->y = (struct axis){.title = "across, towards the third", .tight = true};
+    struct panel *lines = figure_panel(plot->figure);
+    for (int line = 0; line < 3; line++) {
+        add_line(plot, network, &plane, lines, line);
+    }
+    lines->x = (struct axis){.title = "along the line from one draw to another", .tight = true};
+    lines->y = (struct axis){.title = "mean squared error", .log = true};
     plot->figure->n_columns = 1;
     plot_title(plot, "loss on the plane through three draws",
                figure_text(plot->figure, "draws 1, %d and %d of %d; %zu stored rows",
