@@ -66,7 +66,7 @@ enum err_code plot_posterior(struct plot *plot, struct err *err)
 
 struct plane {
     size_t k;          /* parameters */
-    const double *a;   /* the first anchor */
+    const double *a;   /* [draws x k]; the first is an anchor */
     double *u, *v;     /* [k] unit vectors */
     int draws[3];      /* the anchors */
     double anchors[6]; /* x0, x1, x2, y0, y1, y2 of the three in the plane */
@@ -100,19 +100,19 @@ static double lean(const struct plane *plane, const double *c, const double *u, 
 
 /* The draw [m x k] that is farthest from the first, or from the line along u; draws of chains may
  * be the same. out <- its direction, of length 1. */
-static double find_farthest(const struct plane *plane, const double *draws, size_t m,
-                            const double *u, double *out, int *draw)
+static double find_farthest(const struct plane *plane, size_t m, const double *u, double *out,
+                            int *draw)
 {
     double along;
     double farthest = -1.0;
     for (size_t i = 1; i < m; i++) {
-        double distance = lean(plane, draws + i * plane->k, u, out, &along);
+        double distance = lean(plane, plane->a + i * plane->k, u, out, &along);
         if (distance > farthest) {
             farthest = distance;
             *draw = (int)i;
         }
     }
-    (void)lean(plane, draws + (size_t)*draw * plane->k, u, out, &along);
+    (void)lean(plane, plane->a + (size_t)*draw * plane->k, u, out, &along);
     for (size_t i = 0; i < plane->k && farthest > 0.0; i++) {
         out[i] /= farthest;
     }
@@ -209,8 +209,8 @@ static enum err_code find_anchors(struct plot *plot, const struct model *model, 
         return err_set(err, ERR_NOMEM, "no memory for %zu parameters", k);
     }
     *plane = (struct plane){.k = k, .a = model->draws, .u = numbers, .v = numbers + k};
-    double across = find_farthest(plane, model->draws, m, NULL, plane->u, &plane->draws[1]);
-    double up = find_farthest(plane, model->draws, m, plane->u, plane->v, &plane->draws[2]);
+    double across = find_farthest(plane, m, NULL, plane->u, &plane->draws[1]);
+    double up = find_farthest(plane, m, plane->u, plane->v, &plane->draws[2]);
     if (m < 3 || !(across > 0.0) || !(up > 1e-9 * across)) {
         return err_set(err, ERR_NOT_FOUND,
                        "a plane needs three different draws, which the version does not have");
