@@ -10,7 +10,7 @@
 static const struct {
     const char *name;
     const char *path;
-} links[] = {{"models", "/v1/models"}, {"jobs", "/v1/jobs"},        {"predict", "/predict"},
+} links[] = {{"ui", "/ui/"}, {"models", "/v1/models"}, {"jobs", "/v1/jobs"},        {"predict", "/predict"},
              {"healthz", "/healthz"},  {"readyz", "/readyz"},       {"metrics", "/metrics"},
              {"status", "/v1/status"}, {"openapi", "/openapi.json"}};
 
