@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which page is shown: the part of the address behind "#" says it, so that a link brings everything back.
 import { get, Refusal, session } from "./api.js";
-import { announce, field, h, refusal } from "./dom.js";
+import { announce, field, h, put, refusal } from "./dom.js";
 
 const main = document.getElementById("main");
 const PAGES = [["models", "Models"], ["jobs", "Jobs"], ["server", "Server"]];
@@ -12,6 +12,7 @@ const MODULES = {
   jobs: () => import("./jobs.js"), job: () => import("./job.js"), server: () => import("./server.js"),
 };
 
+let asked = false; // has the server asked for a token?
 let current = null; // {stop: AbortController}
 
 /** "#/model/tour/explore?at=1,2" as {page, model, id, query}. */
@@ -30,11 +31,11 @@ function link(page, name) {
 }
 
 function showFrame(place) {
-  document.getElementById("nav").replaceChildren(...PAGES.map(([page, text]) =>
+  put(document.getElementById("nav"), ...PAGES.map(([page, text]) =>
     h("a", { href: `#/${page}`, "aria-current": place.page === page || page === "models" && place.model !== null || page === "jobs" && place.page === "job" ? "page" : null }, text)));
-  document.getElementById("who").replaceChildren(...(session.signedIn()
+  put(document.getElementById("who"), ...(session.signedIn()
     ? ["signed in ", h("button.quiet", { type: "button", onclick: () => { session.signOut(); show(); } }, "Sign out")]
-    : [h("button.quiet", { type: "button", onclick: () => askForToken("") }, "Sign in")]));
+    : asked ? [h("button.quiet", { type: "button", onclick: () => askForToken("") }, "Sign in")] : []));
 }
 
 function headOf(place) {
@@ -45,6 +46,7 @@ function headOf(place) {
 }
 
 function askForToken(why) {
+  asked = true;
   current?.stop.abort();
   const input = h("input", { type: "password", autocomplete: "off", spellcheck: "false", size: "50", required: true });
   const sign = (event) => {
@@ -52,7 +54,7 @@ function askForToken(why) {
     session.signIn(input.value.trim());
     show();
   };
-  main.replaceChildren(h("section.card", {}, h("h1", {}, "Sign in"), why ? refusal({ message: why }) : null,
+  put(main, h("section.card", {}, h("h1", {}, "Sign in"), why ? refusal({ message: why }) : null,
     h("p", {}, "The server asks for a token. It stays in the memory of this page: it is forgotten when the page is closed or loaded again."),
     h("form", { onsubmit: sign }, field("Token", input, "It looks like sgt_name_…. A token with the role read sees everything; one with the role write also changes things."),
       h("button.strong", {}, "Sign in"))));
@@ -65,7 +67,7 @@ function fail(error, stop) {
   if (error instanceof Refusal && error.status === 401) {
     askForToken(session.signedIn() ? "The token is not known, has expired or was revoked." : "");
   } else if (error instanceof Refusal && error.status === 0) {
-    main.replaceChildren(h("section.card", {}, h("h1", {}, "The server does not answer"), h("p", { role: "status" }, "The page tries again every two seconds.")));
+    put(main, h("section.card", {}, h("h1", {}, "The server does not answer"), h("p", { role: "status" }, "The page tries again every two seconds.")));
     waitForServer(stop);
   } else main.append(refusal(error));
 }
@@ -87,7 +89,7 @@ export async function show() {
   current = mine;
   showFrame(place);
   const room = h("div", { "aria-busy": "true" });
-  main.replaceChildren(...headOf(place), room);
+  put(main, ...headOf(place), room);
   const context = {
     ...place, room, signal: stop.signal,
     /** Keeps what the view shows in the address, without a new entry of the history. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rows of a model: uploads, columns, pairs, and how much of the input space they cover.
 import { getOr, lines, path } from "./api.js";
-import { choose, facts, field, h, number, table, time } from "./dom.js";
+import { choose, facts, field, h, number, put, table, time } from "./dom.js";
 import { histogram } from "./figure.js";
 import { plot } from "./plot.js";
 import { columnsOf } from "./space.js";
@@ -103,7 +103,7 @@ function pairsView(context, columns, rows) {
     const [x, y] = [all[a], all[b]];
     if (!x || !y) return;
     const log = (one) => Boolean(one.log && one.values.every((v) => !(v <= 0)));
-    place.replaceChildren(plot({ title: `${y.name} over ${x.name}`, x: { label: x.label, log: log(x) }, y: { label: y.label, log: log(y) }, marks: [{ kind: "points", label: `${rows.n} rows`, x: x.values, y: y.values }] }, { tall: true }));
+    put(place, plot({ title: `${y.name} over ${x.name}`, x: { label: x.label, log: log(x) }, y: { label: y.label, log: log(y) }, marks: [{ kind: "points", label: `${rows.n} rows`, x: x.values, y: y.values }] }, { tall: true }));
   };
   const pick = (which, value) => { if (which === "a") a = Number(value); else b = Number(value); draw(); };
   draw();
@@ -115,13 +115,13 @@ export async function render(context) {
   const [columns, data, batches] = await Promise.all([columnsOf(context.model, context), getOr(`${at}/data`, null, context), getOr(`${at}/data/batches?limit=1000`, { batches: [] }, context)]);
   const upload = h("section.card", {}, h("h2", {}, "Upload"), uploader({ model: () => context.model, isNew: !data?.columns?.length && !columns.outputs.length, done: () => setTimeout(context.reload, 2500) }));
   if (!data || !data.rows) {
-    context.room.replaceChildren(h("p.empty", {}, "No rows are stored yet."), upload);
+    put(context.room, h("p.empty", {}, "No rows are stored yet."), upload);
     return;
   }
   const outliers = batches.batches.reduce((sum, one) => sum + (one.outliers ?? 0), 0);
   const plots = h("div.grid", {});
   const more = h("div", {});
-  context.room.replaceChildren(h("section.card", {}, h("h2", {}, "Rows"), facts([["Rows", number(data.rows)], ["Runs that failed", number(data.failed_rows)], ["Batches", number(data.batches)],
+  put(context.room, h("section.card", {}, h("h2", {}, "Rows"), facts([["Rows", number(data.rows)], ["Runs that failed", number(data.failed_rows)], ["Batches", number(data.batches)],
     ["Values far from the others", number(outliers)], ["First", time(data.first)], ["Last", time(data.last)]]), summary(columns, data)),
   upload, more, plots, h("section.card", {}, h("h2", {}, "Batches"), table("Batches", [
     { name: "Batch", right: true, cell: (one) => number(one.batch) }, { name: "Rows", right: true, cell: (one) => number(one.rows) },
@@ -131,7 +131,7 @@ export async function render(context) {
   const rows = await readRows(context.model, context);
   const failed = rows.outputs.length ? rows.outputs[0].map((_, i) => rows.outputs.every((list) => Number.isNaN(list[i]))) : [];
   const holes = coverage(columns, rows);
-  more.replaceChildren(pairsView(context, columns, rows), failed.some(Boolean) && columns.inputs.length > 1 ? failedView(columns, rows, failed) : "",
+  put(more, pairsView(context, columns, rows), failed.some(Boolean) && columns.inputs.length > 1 ? failedView(columns, rows, failed) : "",
     holes.length ? h("section.card", {}, h("h2", {}, "Coverage of the input space"), h("p.note", {}, "Each pair of inputs is cut into 10 by 10 cells between the bounds. The pairs with most empty cells come first; no more cells than rows can be filled."),
       table("Coverage", [{ name: "Inputs", cell: (one) => `${one.a}, ${one.b}` }, { name: "Cells with rows", right: true, cell: (one) => `${number(100 * one.share, 3)} %` },
         { name: "Possible", right: true, cell: (one) => `${number(100 * one.of, 3)} %` }], holes.slice(0, 6))) : "",

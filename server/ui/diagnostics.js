@@ -3,7 +3,7 @@
 // stored rows, and what the solver reported.
 import { get, json, path } from "./api.js";
 import { readRows } from "./data.js";
-import { choose, facts, field, h, number, table } from "./dom.js";
+import { choose, facts, field, h, number, put, table } from "./dom.js";
 import { drawsCard } from "./draws.js";
 import { histogram } from "./figure.js";
 import { choiceTable } from "./job.js";
@@ -107,7 +107,7 @@ function share(scores, k) {
 export async function render(context) {
   const model = await get(path`/v1/models/${context.model}`, context);
   if (!model.versions.length) {
-    context.room.replaceChildren(h("p.empty", {}, "No version yet: upload rows and train first."));
+    put(context.room, h("p.empty", {}, "No version yet: upload rows and train first."));
     return;
   }
   const wanted = Number(context.query.get("version")) || model.model.default_version || model.versions.at(-1).version;
@@ -120,10 +120,10 @@ export async function render(context) {
   let rows = null;
   const draw = () => {
     const k = Math.min(Number(output.value) || 0, columns.outputs.length - 1);
-    kept.replaceChildren(...(diagnostics.scores?.calibration?.[k] ? [plot(calibrationFigure(diagnostics.scores, columns.outputs, k)), plot(pitFigure(diagnostics.scores, columns.outputs, k)), plot(coverageFigure(diagnostics.scores, columns.outputs))] : []));
-    if (rows) parity.replaceChildren(plot(parityFigure(columns.outputs[k], rows.outputs[k], rows.n)), ...residualFigures(columns.outputs[k], rows.outputs[k]).map((one) => plot(one)));
+    put(kept, ...(diagnostics.scores?.calibration?.[k] ? [plot(calibrationFigure(diagnostics.scores, columns.outputs, k)), plot(pitFigure(diagnostics.scores, columns.outputs, k)), plot(coverageFigure(diagnostics.scores, columns.outputs))] : []));
+    if (rows) put(parity, plot(parityFigure(columns.outputs[k], rows.outputs[k], rows.n)), ...residualFigures(columns.outputs[k], rows.outputs[k]).map((one) => plot(one)));
   };
-  context.room.replaceChildren(h("div.row", {}, field("Version", version), field("Output", output)),
+  put(context.room, h("div.row", {}, field("Version", version), field("Output", output)),
     facts([["Solver", diagnostics.solver], ["Draws", number(diagnostics.draws)], ["Parameters", number(diagnostics.parameters)], ["Posterior", diagnostics.posterior.kind], ["Seed", number(diagnostics.seed)], ["Precision", diagnostics.precision]]),
     ...diagnostics.warnings.map((one) => h("p.warning", {}, h("strong", {}, one.code.replace(/_/g, " ")), " ", one.text)), scoresCard(diagnostics, columns), kept, note, parity,
     ...reported(diagnostics, columns), diagnostics.auto ? choiceTable({ current: null, ...diagnostics.auto }) : "", drawsCard(context, diagnostics) ?? "");

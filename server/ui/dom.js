@@ -18,6 +18,11 @@ export function h(what, attributes = {}, ...children) {
   return element;
 }
 
+/** Replaces what is in an element; null and false are left out, lists are opened. */
+export function put(place, ...children) {
+  place.replaceChildren(...children.flat(3).filter((one) => one !== null && one !== undefined && one !== false));
+}
+
 export function number(value, digits = 4) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (typeof value !== "number") return String(value);
@@ -82,9 +87,9 @@ export function action(text, work, style = "") {
   const button = h(`button${style}`, {
     type: "button",
     onclick: async () => {
-      place.replaceChildren();
+      put(place);
       button.disabled = true;
-      try { await work(); } catch (error) { place.replaceChildren(refusal(error)); } finally { button.disabled = false; }
+      try { await work(); } catch (error) { put(place, refusal(error)); } finally { button.disabled = false; }
     },
   }, text);
   return h("span.action", {}, button, place);

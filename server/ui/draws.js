@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Draws of the posterior of a version: traces, ranks and pairs of its parameters.
 import { get, path } from "./api.js";
-import { field, h } from "./dom.js";
+import { field, h, put } from "./dom.js";
 import { plot } from "./plot.js";
 
 const BINS = 20;
@@ -43,7 +43,7 @@ export function drawsCard(context, diagnostics) {
   const place = h("div", {});
   const megabytes = (diagnostics.draws * diagnostics.parameters * 20) / 1e6;
   const load = async () => {
-    place.replaceChildren(h("p", { role: "status" }, "The draws are being read …"));
+    put(place, h("p", { role: "status" }, "The draws are being read …"));
     const document = await get(path`/v1/models/${context.model}/versions/${diagnostics.version}/export`, context);
     const draws = document.posterior.parameters;
     const chains = chainsOf(diagnostics);
@@ -55,12 +55,12 @@ export function drawsCard(context, diagnostics) {
       context.keep({ parameter: a, with: b, draws: 1 });
       const column = (k) => draws.map((one) => one[k]);
       const name = (k) => `parameter ${k}`;
-      plots.replaceChildren(plot(traceFigure(name(a), column(a), chains)), ...(chains > 1 ? [plot(rankFigure(name(a), column(a), chains))] : []),
+      put(plots, plot(traceFigure(name(a), column(a), chains)), ...(chains > 1 ? [plot(rankFigure(name(a), column(a), chains))] : []),
         plot(pairFigure([name(a), name(b)], 0, 1, [column(a), column(b)])));
     };
     which.addEventListener("change", draw);
     other.addEventListener("change", draw);
-    place.replaceChildren(h("div.row", {}, field("Parameter", which), field("Pair with", other)), plots);
+    put(place, h("div.row", {}, field("Parameter", which), field("Pair with", other)), plots);
     draw();
   };
   const button = h("button", { type: "button", onclick: () => { button.remove(); load().catch(context.fail); } }, `Read the draws (about ${megabytes < 1 ? "1" : Math.ceil(megabytes)} MB)`);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sliders for the inputs, and what the model says along them.
 import { json, path } from "./api.js";
-import { choose, field, h, number } from "./dom.js";
+import { choose, field, h, number, put } from "./dom.js";
 import { plot } from "./plot.js";
 import { columnsOf, ladder } from "./space.js";
 
@@ -132,7 +132,7 @@ function readAt(columns, text) {
 export async function render(context) {
   const columns = await columnsOf(context.model, { ...context, version: context.query.get("version") ?? "@default" });
   if (!columns.version) {
-    context.room.replaceChildren(h("p.empty", {}, "No version yet: upload rows and train first."));
+    put(context.room, h("p.empty", {}, "No version yet: upload rows and train first."));
     return;
   }
   const noisy = Boolean(columns.version.noise);
@@ -152,7 +152,7 @@ export async function render(context) {
     if (same) figures.forEach((one, i) => one.show(wanted[i]));
     else {
       figures = wanted.map((one) => plot(one));
-      plots.replaceChildren(...figures);
+      put(plots, ...figures);
     }
     const beyond = outside(columns, at);
     note.className = beyond.length ? "warning" : "note";
@@ -164,7 +164,7 @@ export async function render(context) {
       here.dataset.updates = (count.updates / ((now - count.since) / 1000)).toFixed(1);
       Object.assign(count, { updates: 0, since: now });
     }
-    values.replaceChildren(...answer.here.map((one, k) => h("div", {}, h("dt", {}, columns.outputs[k].label), h("dd", {}, `${number(one.mean, 5)} ± ${number(2 * one.std, 2)}`))));
+    put(values, ...answer.here.map((one, k) => h("div", {}, h("dt", {}, columns.outputs[k].label), h("dd", {}, `${number(one.mean, 5)} ± ${number(2 * one.std, 2)}`))));
   };
   const list = () => (along === "all" ? columns.inputs.map((_, i) => i) : [Number(along)]);
   const slices = newest((what) => askSlices(context, columns, noisy, what.at, what.along), drawSlices, context.fail);
@@ -172,7 +172,7 @@ export async function render(context) {
     const wanted = mapFigures(columns, answer, x, y, mk, noisy, at);
     const old = [...maps.children];
     if (old.length === 2 && old.every((one, i) => one.figure.title === wanted[i].title && one.figure.x.label === wanted[i].x.label && one.figure.y.label === wanted[i].y.label)) old.forEach((one, i) => one.show(wanted[i]));
-    else maps.replaceChildren(...wanted.map((one) => plot(one)));
+    else put(maps, ...wanted.map((one) => plot(one)));
   }, context.fail);
   const mapOpen = h("details", { ontoggle: () => { context.keep({ map: mapOpen.open ? `${mx},${my},${mk}` : null }); askForMap(); } });
   const askForMap = () => { if (mapOpen.open && columns.inputs.length > 1 && mx !== my) map({ at: [...at], i: mx, j: my }); };
@@ -194,7 +194,7 @@ export async function render(context) {
   mapOpen.append(h("summary", {}, "Map over two inputs"), h("div.row", {}, field("Across", choose(names, mx, (v) => pickMap("x", v))), field("Up", choose(names, my, (v) => pickMap("y", v))),
     field("Output", choose(columns.outputs.map((one, k) => ({ value: k, text: one.label })), mk, (v) => pickMap("k", v)))), maps);
   const pick = choose([...(many ? [] : [{ value: "all", text: "every input" }]), ...names], along, (value) => { along = value; context.keep({ along: value }); moved(); });
-  context.room.replaceChildren(h("p.note", {}, `Version ${columns.version.version} answers.`), h("div.split", {},
+  put(context.room, h("p.note", {}, `Version ${columns.version.version} answers.`), h("div.split", {},
     h("section.card", { "aria-label": "Inputs" }, h("h2", {}, "Inputs"), sliders.map((one) => one.element), h("button", { type: "button", onclick: () => { context.keep({ at: null }); context.reload(); } }, "Back to the middle")),
     h("div", {}, h("section.card", {}, h("h2", {}, "At this point"), values, note, here), field("Slices along", pick), plots, columns.inputs.length > 1 ? mapOpen : null)));
   moved();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One job, alive: progress, losses, the candidates of a choice, and how it ended.
 import { follow, get, getOr } from "./api.js";
-import { facts, h, number, seconds, table, time } from "./dom.js";
+import { facts, h, number, put, seconds, table, time } from "./dom.js";
 import { cancelButton } from "./jobs.js";
 import { plot } from "./plot.js";
 
@@ -47,7 +47,7 @@ export async function render(context) {
     if (!figure.marks.some((one) => one.x.length > 1)) return;
     const shown = losses.firstChild;
     if (shown && shown.figure.marks.length === figure.marks.length && shown.figure.y.log === figure.y.log) shown.show(figure);
-    else losses.replaceChildren(plot(figure, { tall: true }));
+    else put(losses, plot(figure, { tall: true }));
   };
   const tell = (progress) => {
     if (progress?.fraction !== undefined) bar.value = progress.fraction;
@@ -57,14 +57,14 @@ export async function render(context) {
     if (progress?.loss !== null && progress?.loss !== undefined) parts.push(`loss ${number(progress.loss, 3)}`);
     if (progress?.eta_s !== null && progress?.eta_s !== undefined) parts.push(`about ${seconds(progress.eta_s)} left`);
     words.textContent = job.state === "running" ? parts.join(", ") : job.state;
-    if (progress?.auto) choice.replaceChildren(choiceTable(progress.auto));
+    if (progress?.auto) put(choice, choiceTable(progress.auto));
   };
   const drawHead = () => {
     const running = ["queued", "running"].includes(job.state);
-    head.replaceChildren(facts([["State", h(`span.tag.${job.state}`, {}, job.state)], ["Model", h("a", { href: `#/model/${encodeURIComponent(job.model)}` }, job.model)],
+    put(head, facts([["State", h(`span.tag.${job.state}`, {}, job.state)], ["Model", h("a", { href: `#/model/${encodeURIComponent(job.model)}` }, job.model)],
       ["Solver", job.request?.solver ?? job.request?.kind ?? job.kind], ["Asked for", time(job.created)], ["Began", time(job.started)], ["Ended", time(job.finished)], ["Attempts", number(job.attempts)],
-      job.version ? ["Version", h("a", { href: `#/model/${encodeURIComponent(job.model)}/diagnostics?version=${job.version}` }, `${job.version}${job.promoted ? ", served" : ", not served"}`)] : null]),
-    running ? [bar, words, cancelButton(job, () => {})] : words, job.message ? h(job.state === "failed" ? "p.refusal" : "p.warning", {}, job.message) : null);
+      job.version ? ["Version", h("a", { href: `#/model/${encodeURIComponent(job.model)}/diagnostics?version=${job.version}` }, `${job.version}${job.promoted ? ", promoted" : ", not promoted"}`)] : null]),
+    running ? [bar, words, cancelButton(job, () => {})] : null, job.message ? h(job.state === "failed" ? "p.refusal" : "p.warning", {}, job.message) : null);
     tell(job.progress);
   };
   const drawEnd = async () => {
@@ -74,13 +74,13 @@ export async function render(context) {
         (job.warnings || []).map((one) => h("p.warning", {}, h("strong", {}, one.code.replace(/_/g, " ")), " ", one.text)),
         job.version ? h("p.row", {}, h("a", { href: `#/model/${encodeURIComponent(job.model)}/explore` }, "Explore it"), h("a", { href: `#/model/${encodeURIComponent(job.model)}/diagnostics?version=${job.version}` }, "Diagnostics")) : null));
       const diagnostics = job.version ? await getOr(`/v1/models/${encodeURIComponent(job.model)}/versions/${job.version}/diagnostics`, null, context) : null;
-      if (diagnostics?.auto) choice.replaceChildren(choiceTable({ current: null, ...diagnostics.auto }));
+      if (diagnostics?.auto) put(choice, choiceTable({ current: null, ...diagnostics.auto }));
     }
     if (job.gate) parts.push(h("section.card", {}, h("h2", {}, "Gate"), facts(Object.entries(job.gate).filter(([, value]) => value !== null).map(([key, value]) => [key.replace(/_/g, " "), typeof value === "number" ? number(value) : String(value)]))));
     if (job.kind !== "train" && job.state === "succeeded") parts.push(h("p", {}, h("a", { href: `#/model/${encodeURIComponent(job.model)}/next?job=${job.id}` }, "See what it found")));
-    end.replaceChildren(...parts, h("details", {}, h("summary", {}, "The whole request"), h("pre.scroll", { tabindex: "0" }, JSON.stringify(job.request, null, 1))));
+    put(end, ...parts, h("details", {}, h("summary", {}, "The whole request"), h("pre.scroll", { tabindex: "0" }, JSON.stringify(job.request, null, 1))));
   };
-  context.room.replaceChildren(h("p.crumbs", {}, h("a", { href: "#/jobs" }, "Jobs"), ` / ${id}`), h("h1", {}, `Job ${id}: ${job.kind === "train" ? "training" : job.kind} of ${job.model}`), head, choice, losses, end);
+  put(context.room, h("p.crumbs", {}, h("a", { href: "#/jobs" }, "Jobs"), ` / ${id}`), h("h1", {}, `Job ${id}: ${job.kind === "train" ? "training" : job.kind} of ${job.model}`), head, choice, losses, end);
   drawHead();
   await Promise.all([drawLosses(true), drawEnd()]);
   if (!["queued", "running"].includes(job.state)) return;

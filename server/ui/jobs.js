@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of jobs.
 import { get, json } from "./api.js";
-import { action, ask, choose, field, h, number, seconds, table, time } from "./dom.js";
+import { action, ask, choose, field, h, number, put, seconds, table, time } from "./dom.js";
 
 const duration = (one) => (one.started && one.finished ? seconds((new Date(one.finished) - new Date(one.started)) / 1000) : "–");
 
@@ -33,10 +33,10 @@ export async function render(context) {
   const look = async () => {
     const { jobs } = await get(`/v1/jobs?limit=200${state.value ? `&state=${state.value}` : ""}`, context);
     const now = JSON.stringify(jobs);
-    if (now !== text) list.replaceChildren(table("Jobs", jobColumns(context), jobs, "No job is here."));
+    if (now !== text) put(list, table("Jobs", jobColumns(context), jobs, "No job is here."));
     text = now;
   };
-  context.room.replaceChildren(h("h1", {}, "Jobs"), field("State", state), list);
+  put(context.room, h("h1", {}, "Jobs"), field("State", state), list);
   await look();
   context.every(2, look);
 }

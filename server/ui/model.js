@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One model: its versions, what the gate said, promotions, aliases and the policy.
 import { get, getOr, json, path } from "./api.js";
-import { action, ask, bytes, choose, facts, field, h, number, table, time } from "./dom.js";
+import { action, ask, bytes, choose, facts, field, h, number, put, table, time } from "./dom.js";
 
 const share = (value) => (value === null || value === undefined ? "–" : `${number(100 * value, 3)} %`);
 const mean = (list) => {
@@ -51,7 +51,7 @@ function aliases(context, versions) {
       await json("DELETE", path`/v1/models/${context.model}/aliases/${one.alias}`);
       context.reload();
     }, ".small") },
-  ], list), versions.length ? h("div.row", {}, field("Name", name), field("Version", which), h("div.field", {}, action("Set", async () => {
+  ], list), versions.length ? h("div.row", {}, field("Name", name), field("Version", which), h("div.field.low", {}, action("Set", async () => {
     await json("PUT", path`/v1/models/${context.model}/aliases/${name.value}`, { version: Number(which.value) });
     context.reload();
   }))) : null);
@@ -102,7 +102,7 @@ export async function render(context) {
     await json("PUT", `${at}/default`, { version: "@previous" });
     context.reload();
   }) : null;
-  context.room.replaceChildren(
+  put(context.room, 
     h("section.card", {}, h("h2", {}, "Versions"), facts([["Served", model.default_version ? `version ${model.default_version}` : "none yet"], ["Rows", number(model.rows)],
       ["Inputs", details.names?.inputs?.join(", ") ?? "–"], ["Outputs", details.names?.outputs?.join(", ") ?? "–"]]),
     (model.warnings || []).map((one) => h("p.warning", {}, h("strong", {}, one.code.replace(/_/g, " ")), " ", one.text)), versionRows(context, model, rows),

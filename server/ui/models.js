@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of models, and the way to a new one.
 import { get, getOr, path } from "./api.js";
-import { field, h, number, table, time } from "./dom.js";
+import { field, h, number, put, table, time } from "./dom.js";
 import { uploader } from "./upload.js";
 
 const DETAILS = 24; // models whose versions are asked for; the others are asked for when they come into sight
@@ -31,16 +31,16 @@ function sparkline(errors) {
 async function fill(model, cells, jobs, signal) {
   const at = (v) => getOr(path`/v1/models/${model.name}/versions/${v}`, null, { signal });
   const last = jobs.find((one) => one.model === model.name && one.kind === "train");
-  cells.job.replaceChildren(last ? h("a", { href: `#/job/${last.id}` }, h(`span.tag.${last.state}`, {}, last.state)) : "–");
+  put(cells.job, last ? h("a", { href: `#/job/${last.id}` }, h(`span.tag.${last.state}`, {}, last.state)) : "–");
   if (!model.default_version) return;
   const details = await get(path`/v1/models/${model.name}`, { signal });
   const recent = details.versions.map((one) => one.version).sort((a, b) => a - b).slice(-12);
   const versions = await Promise.all(recent.map(at));
   const served = versions.find((one) => one?.version === model.default_version) ?? await at(model.default_version);
   const relative = served?.scores?.relative_error;
-  cells.error.replaceChildren(relative === undefined || relative === null ? "–" : `${number(100 * relative, 3)} %`);
-  cells.warnings.replaceChildren(...(details.model.warnings || []).map((one) => h("span.tag.warn", { title: one.text }, one.code)));
-  cells.spark.replaceChildren(sparkline(versions.filter(Boolean).map((one) => one.scores?.relative_error ?? null)));
+  put(cells.error, relative === undefined || relative === null ? "–" : `${number(100 * relative, 3)} %`);
+  put(cells.warnings, ...(details.model.warnings || []).map((one) => h("span.tag.warn", { title: one.text }, one.code)));
+  put(cells.spark, sparkline(versions.filter(Boolean).map((one) => one.scores?.relative_error ?? null)));
 }
 
 function newModel() {
@@ -64,7 +64,7 @@ export async function render(context) {
   const watch = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => want(models.find((model) => model.name === one.target.dataset.model))));
   const draw = () => {
     const shown = models.filter((one) => one.name.toLowerCase().includes(filter.value.toLowerCase()));
-    place.replaceChildren(table("Models", [
+    put(place, table("Models", [
       { name: "Model", cell: (one) => h("a", { href: `#/model/${encodeURIComponent(one.name)}`, "data-model": one.name }, one.name) },
       { name: "Rows", right: true, cell: (one) => number(one.rows) },
       { name: "Versions", right: true, cell: (one) => number(one.versions) },
@@ -80,7 +80,7 @@ export async function render(context) {
   context.signal.addEventListener("abort", () => watch.disconnect());
   const create = newModel();
   create.open = !models.length;
-  context.room.replaceChildren(h("h1", {}, "Models"), h("section.card", {}, models.length > 8 ? field("Find a model", filter) : null, place), create);
+  put(context.room, h("h1", {}, "Models"), h("section.card", {}, models.length > 8 ? field("Find a model", filter) : null, place), create);
   draw();
   await Promise.all(models.slice(0, DETAILS).map(want));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What next: points to simulate, what matters, what explains observations, and where the best answer lies.
 import { follow, get, getOr, json, path } from "./api.js";
-import { action, choose, facts, field, h, number, save, table, time } from "./dom.js";
+import { action, choose, facts, field, h, number, put, save, table, time } from "./dom.js";
 import { askMap, trainedBox } from "./explore.js";
 import { histogram } from "./figure.js";
 import { plot } from "./plot.js";
@@ -18,7 +18,7 @@ const edges = (values, log) => {
 /** The standard deviation of an output over two inputs, with points on it. */
 async function mapWith(context, columns, place, title, point) {
   const real = columns.inputs.map((one, i) => [one, i]).filter(([one]) => one.type !== "category");
-  if (real.length < 2) { place.replaceChildren(); return; }
+  if (real.length < 2) { put(place); return; }
   const names = real.map(([one, i]) => ({ value: i, text: one.label }));
   let [a, b, k] = [real[0][1], real[1][1], 0];
   const shown = h("div.grid.wide", {});
@@ -34,10 +34,10 @@ async function mapWith(context, columns, place, title, point) {
       return plot({ title: `${name} of ${columns.outputs[k].name}`, x: { label: p.label, log: p.log }, y: { label: q.label, log: q.log },
         marks: [{ kind: "heat", label: name, x: edges(x.values, p.log), y: edges(y.values, q.log), z, low: Math.min(...all), high: Math.max(...all) }, ...trainedBox(p, q), points] });
     };
-    shown.replaceChildren(heat("Standard deviation", "std"), heat("Mean", "mean"));
+    put(shown, heat("Standard deviation", "std"), heat("Mean", "mean"));
   };
   const pick = (f) => (value) => { f(Number(value)); draw().catch(context.fail); };
-  place.replaceChildren(h("div.row", {}, field("Across", choose(names, a, pick((v) => { a = v; }))), field("Up", choose(names, b, pick((v) => { b = v; }))),
+  put(place, h("div.row", {}, field("Across", choose(names, a, pick((v) => { a = v; }))), field("Up", choose(names, b, pick((v) => { b = v; }))),
     field("Output", choose(columns.outputs.map((one, i) => ({ value: i, text: one.label })), k, pick((v) => { k = v; })))), h("p.note", {}, "The other inputs are at the middle of their bounds."), shown);
   await draw();
 }
@@ -60,14 +60,20 @@ function suggestCard(context, columns) {
     if (!["integrated_variance", "variance", "d_optimal"].includes(criterion.value)) Object.assign(body, { output: output.value, goal: goal.value });
     if (threshold.value !== "") body.threshold = Number(threshold.value);
     if (!hold.checked) body.hold_s = 0;
+    context.keep({ suggest: hold.checked ? null : [n.value, criterion.value, output.value, goal.value, threshold.value].map(encodeURIComponent).join(",") });
     const answer = await json("POST", path`/v1/models/${context.model}/suggest`, body, { signal: context.signal });
     const map = h("div", {});
     const csv = [columns.inputs.map((one) => one.name).join(","), ...answer.points.map((one) => one.join(","))].join("\n") + "\n";
-    result.replaceChildren(facts([["Variance before", number(answer.variance?.before)], ["once they are simulated", number(answer.variance?.after)], answer.ids ? ["Pending until", time(answer.expires)] : null]),
+    put(result, facts([["Variance before", number(answer.variance?.before)], ["once they are simulated", number(answer.variance?.after)], answer.ids ? ["Pending until", time(answer.expires)] : null]),
       pointsTable(columns, answer.points, [{ name: "Score", right: true, cell: (one) => number(answer.suggestions[one.i].score) }]),
       h("p", {}, h("button", { type: "button", onclick: () => save(`${context.model}-points.csv`, "text/csv", csv) }, "Save the points as CSV")), map);
     await mapWith(context, columns, map, "suggested", answer.points);
   };
+  const given = context.query.get("suggest")?.split(",").map(decodeURIComponent);
+  if (given) {
+    [n, criterion, output, goal, threshold].forEach((one, i) => { one.value = given[i] ?? one.value; });
+    send().catch(context.fail);
+  }
   return h("section.card", {}, h("h2", {}, "Points to simulate next"), h("div.row", {}, field("How many", n), field("Criterion", criterion), field("Output", output), field("Goal", goal), field("Threshold", threshold)),
     field("Keep them as pending, so that others are not given the same", hold), action("Suggest", send, ".strong"), result);
 }
@@ -93,15 +99,23 @@ function densityFigure(one, samples, i) {
 function cornerView(result) {
   const names = result.parameters.slice(0, 6);
   const parts = [];
+  const corner = h("div.corner", {});
+  corner.style.setProperty("--columns", String(names.length));
+  const place = (figure, i, j) => {
+    const element = plot(figure);
+    element.style.gridArea = `${i + 1} / ${j + 1}`;
+    parts.push(element);
+  };
   names.forEach((one, i) => {
-    parts.push(plot(densityFigure(one, result.samples, i)));
-    for (let j = 0; j < i; j++) parts.push(plot({ title: `${one.name} over ${names[j].name}`, x: { label: names[j].name }, y: { label: one.name }, marks: [{ kind: "points", x: result.samples.map((row) => row[j]), y: result.samples.map((row) => row[i]) }] }));
+    place(densityFigure(one, result.samples, i), i, i);
+    for (let j = 0; j < i; j++) place({ title: `${one.name} over ${names[j].name}`, x: { label: names[j].name }, y: { label: one.name }, marks: [{ kind: "points", x: result.samples.map((row) => row[j]), y: result.samples.map((row) => row[i]) }] }, i, j);
   });
+  corner.append(...parts);
   return [facts([["Log evidence", number(result.log_evidence)], ["Divergent steps", number(result.divergent)], ["Outside the training range", `${number(100 * result.outside_training_range, 3)} %`]]),
     (result.warnings ?? []).map((one) => h("p.warning", {}, one.text ?? String(one))),
     table("Parameters", [{ name: "Parameter", cell: (one) => one.name }, { name: "Mean", right: true, cell: (one) => number(one.mean) }, { name: "Standard deviation", right: true, cell: (one) => number(one.std, 3) },
       { name: "R-hat", right: true, cell: (one) => number(one.rhat, 5) }, { name: "Bulk ESS", right: true, cell: (one) => number(one.ess_bulk, 3) }, { name: "Tail ESS", right: true, cell: (one) => number(one.ess_tail, 3) }], result.parameters),
-    h("div.grid", {}, parts)];
+    corner];
 }
 
 function resultView(result) {
@@ -116,10 +130,10 @@ function analysesCard(context, columns, jobs) {
   const show = async (id) => {
     context.keep({ job: id });
     const state = h("p", { role: "status" }, `Job ${id} …`);
-    place.replaceChildren(state);
+    put(place, state);
     await follow(id, (name, document) => { state.textContent = name === "progress" ? `Job ${id}: ${number(100 * document.fraction, 3)} %` : `Job ${id}: ${document.state}${document.message ? `. ${document.message}` : ""}`; }, context.signal);
     const result = await getOr(`/v1/jobs/${id}/result`, null, context);
-    if (result) place.replaceChildren(h("h3", {}, `${result.kind === "calibration" ? "Calibration" : result.kind}, job ${id}, version ${result.version}`), ...resultView(result));
+    if (result) put(place, h("h3", {}, `${result.kind === "calibration" ? "Calibration" : result.kind}, job ${id}, version ${result.version}`), ...resultView(result));
   };
   const ask = async (route, body) => show((await json("POST", path`/v1/models/${context.model}` + route, body)).id);
   const observed = columns.outputs.map((one) => ({ one, value: h("input", { type: "number", step: "any" }), sigma: h("input", { type: "number", step: "any", min: "0" }) }));
@@ -144,23 +158,29 @@ function optimumCard(context, columns) {
   const result = h("div", {});
   const send = async () => {
     const objective = { output: output.value, goal: goal.value, of: of.value };
+    context.keep({ optimum: [output.value, goal.value, of.value].map(encodeURIComponent).join(",") });
     if (of.value === "bound") objective.k = goal.value === "max" ? -2 : 2;
     const answer = await json("POST", path`/v1/models/${context.model}/optimize`, { objective }, { signal: context.signal });
     const map = h("div", {});
     const { draws, optimum } = answer;
     const levels = (list) => `${number(list[0])} to ${number(list.at(-1))}`;
-    result.replaceChildren(facts([[`${goal.value === "max" ? "Greatest" : "Least"} ${output.value}`, number(optimum.value, 5)], draws ? ["90 % of the draws say", levels(draws.value.quantiles)] : null]),
+    put(result, facts([[`${goal.value === "max" ? "Greatest" : "Least"} ${output.value}`, number(optimum.value, 5)], draws ? ["90 % of the draws say", levels(draws.value.quantiles)] : null]),
       table("Optimum", [{ name: "Input", cell: (one) => one.label }, { name: "At", right: true, cell: (one) => number(optimum.point[one.i], 5) }, { name: "90 % of the draws say", right: true, cell: (one) => (draws?.inputs?.[one.i]?.quantiles ? levels(draws.inputs[one.i].quantiles) : "–") }], columns.inputs.map((one, i) => ({ ...one, i }))), map);
     await mapWith(context, columns, map, "optimum", [optimum.point]);
   };
+  const given = context.query.get("optimum")?.split(",").map(decodeURIComponent);
+  if (given) {
+    [output, goal, of].forEach((one, i) => { one.value = given[i] ?? one.value; });
+    send().catch(context.fail);
+  }
   return h("section.card", {}, h("h2", {}, "Optimum"), h("div.row", {}, field("Output", output), field("Goal", goal), field("Of", of)), action("Find it", send, ".strong"), result);
 }
 
 export async function render(context) {
   const [columns, { jobs }] = await Promise.all([columnsOf(context.model, context), get(`/v1/jobs?limit=200&model=${encodeURIComponent(context.model)}`, context)]);
   if (!columns.version) {
-    context.room.replaceChildren(h("p.empty", {}, "No version yet: upload rows and train first."));
+    put(context.room, h("p.empty", {}, "No version yet: upload rows and train first."));
     return;
   }
-  context.room.replaceChildren(suggestCard(context, columns), analysesCard(context, columns, jobs), optimumCard(context, columns));
+  put(context.room, suggestCard(context, columns), analysesCard(context, columns, jobs), optimumCard(context, columns));
 }

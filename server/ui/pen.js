@@ -102,7 +102,10 @@ export function drawMarks(pen, figure, at, colors, ink) {
     else if (mark.kind === "bars") drawBars(pen, mark, at, color, ink);
     else if (mark.kind === "heat") drawHeat(pen, mark, at);
     else if (mark.kind === "line") {
-      for (const run of runs(mark.x, mark.y, at)) pen.line(run, { stroke: color, width: mark.width ?? 1.8, dash: mark.dash });
+      for (const run of runs(mark.x, mark.y, at)) {
+        if (run.length > 1) pen.line(run, { stroke: color, width: mark.width ?? 1.8, dash: mark.dash });
+        else pen.dots([run[0][0]], [run[0][1]], 1.8, { fill: color });
+      }
     } else if (mark.kind === "level" && good(mark.y)) {
       pen.line([[at.left, at.y(mark.y)], [at.right, at.y(mark.y)]], { stroke: color, width: 1, dash: [5, 4] });
     } else if (mark.kind === "level" && good(mark.x)) {

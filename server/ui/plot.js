@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A figure on the screen: uPlot has the axes, the zoom and the crosshair, pen.js the marks.
 import uPlot from "./uplot.js";
-import { announce, h, save } from "./dom.js";
+import { announce, h, put, save } from "./dom.js";
 import { describe, extent, tickText, ticksOf, toCsv } from "./figure.js";
 import { canvasPen, drawMarks, heatColor, palettes } from "./pen.js";
 import { toPng, toSvg } from "./picture.js";
@@ -26,7 +26,7 @@ function options(state, width, height) {
       x: { time: false, distr: state.figure.x.log ? 3 : 1, range: () => extent(state.figure, "x") },
       y: { distr: state.figure.y.log ? 3 : 1, range: () => extent(state.figure, "y") },
     },
-    axes: [axis("x", 70), axis("y", 36)],
+    axes: [axis("x", 58), axis("y", 34)],
     series: [{}, { paths: () => null, points: { show: false } }],
     cursor: { points: { show: false }, drag: { x: true, y: true, uni: 12, setScale: true }, focus: { prox: -1 } },
     hooks: { draw: [(u) => paint(u, state)], setCursor: [(u) => readUnder(u, state)] },
@@ -129,8 +129,8 @@ function key(figure) {
 }
 
 function build(state) {
-  state.width = Math.max(220, Math.floor(state.stage.clientWidth));
-  const height = Math.round(Math.min(Math.max(state.width * 0.62, 190), state.tall ? 520 : 340));
+  state.width = Math.max(120, Math.floor(state.stage.clientWidth));
+  const height = Math.round(Math.min(Math.max(state.width * 0.62, 170), state.tall ? 520 : 340));
   state.u?.destroy();
   state.u = new uPlot(options(state, state.width, height), frame(state.figure), state.stage);
 }
@@ -180,7 +180,7 @@ export function refreshPlots(recolor) {
       alive.delete(state);
     } else if (recolor && state.u) {
       build(state);
-      state.key.replaceChildren(...key(state.figure));
+      put(state.key, ...key(state.figure));
     }
   }
 }

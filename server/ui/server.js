@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the server is, from its own metrics: one request for them every two seconds, which no prediction waits for.
 import { get, getOr, request } from "./api.js";
-import { bytes, facts, h, number, seconds, table } from "./dom.js";
+import { bytes, facts, h, number, put, seconds, table } from "./dom.js";
 import { plot } from "./plot.js";
 
 const KEPT = 300; // looks that the plots show: ten minutes
@@ -82,14 +82,14 @@ export async function render(context) {
   const history = [];
   let shown = null;
   let status = null;
-  context.room.replaceChildren(h("h1", {}, "Server"), head, plots, more);
+  put(context.room, h("h1", {}, "Server"), head, plots, more);
   const tell = async (samples) => {
     const value = (name, chosen) => sum(samples, name, chosen);
     const build = samples.find((one) => one.name === "surrogated_build_info")?.labels ?? {};
     const all = bucketsOf(samples, (route) => PREDICTS.test(route));
     const ready = await getOr("/readyz", null, context).catch((error) => ({ status: "not ready", reasons: error.problem?.reasons }));
     const reloads = value("surrogated_replica_reloads_total");
-    head.replaceChildren(facts([["State", h(`span.tag${ready?.status === "ready" ? "" : ".bad"}`, {}, ready?.status ?? "not ready")], ["Version", build.version ?? "–"], ["Kernels", build.kernels ?? "–"],
+    put(head, facts([["State", h(`span.tag${ready?.status === "ready" ? "" : ".bad"}`, {}, ready?.status ?? "not ready")], ["Version", build.version ?? "–"], ["Kernels", build.kernels ?? "–"],
       ["Models in memory", number(value("surrogated_models_loaded"))], ["Connections", number(value("surrogated_connections"))], ["Predictions so far", number(value("surrogated_requests_total", (one) => PREDICTS.test(one.route)))],
       ["Rows predicted", number(value("surrogated_predicted_rows_total"))], ["Half were answered within", seconds(quantile(all, 0.5))], ["99 % within", seconds(quantile(all, 0.99))],
       ["Memory", `${bytes(value("surrogated_memory_bytes"))} of ${bytes(value("surrogated_memory_budget_bytes"))}`], ["Registry", bytes(value("surrogated_registry_bytes"))], ["Disk free", bytes(value("surrogated_disk_free_bytes"))],
@@ -97,7 +97,7 @@ export async function render(context) {
       status?.read_only || reloads ? ["Replica", `${number(reloads)} changes followed, ${number(value("surrogated_replica_failures_total"))} failed`] : status ? ["Role", "primary"] : null]));
     (ready?.reasons ?? []).forEach((one) => head.append(h("p.warning", {}, `${one.part}: ${one.reason}`)));
     const routes = samples.filter((one) => one.name === "surrogated_request_duration_seconds_count" && one.value > 0).sort((a, b) => b.value - a.value).slice(0, 20);
-    more.replaceChildren(h("details", { open: more.querySelector("details")?.open }, h("summary", {}, "Requests by route"), table("Requests by route", [{ name: "Route", cell: (one) => one.labels.route }, { name: "Requests", right: true, cell: (one) => number(one.value) },
+    put(more, h("details", { open: more.querySelector("details")?.open }, h("summary", {}, "Requests by route"), table("Requests by route", [{ name: "Route", cell: (one) => one.labels.route }, { name: "Requests", right: true, cell: (one) => number(one.value) },
       { name: "Half within", right: true, cell: (one) => seconds(quantile(bucketsOf(samples, (route) => route === one.labels.route), 0.5)) }, { name: "99 % within", right: true, cell: (one) => seconds(quantile(bucketsOf(samples, (route) => route === one.labels.route), 0.99)) }], routes)));
   };
   const poll = async () => {
@@ -109,10 +109,11 @@ export async function render(context) {
     if (shown) shown.forEach((one, i) => one.show(wanted[i]));
     else {
       shown = wanted.map((one) => plot(one));
-      plots.replaceChildren(...shown);
+      put(plots, ...shown);
     }
   };
   await poll();
+  setTimeout(() => { if (!context.signal.aborted) poll().catch(context.fail); }, 700);
   try { status = await get("/v1/status", context); } catch { /* a token below admin may not see it */ }
   context.every(2, poll);
 }

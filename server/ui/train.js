@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A training: a form made from the server's own description of solvers and settings, and its jobs.
 import { get, json, path } from "./api.js";
-import { action, choose, field, h, refusal, table } from "./dom.js";
+import { action, choose, field, h, put, refusal, table } from "./dom.js";
 import { jobColumns } from "./jobs.js";
 
 /** The schema that a reference leads to. */
@@ -23,6 +23,8 @@ function control(schema) {
   return { element: input, read: () => (input.value === "" ? undefined : Number(input.value)) };
 }
 
+const labelOf = (name) => name.replace(/^./, (one) => one.toUpperCase()).replace(/_s$/, " (seconds)").replace(/_mb$/, " (MB)").replace(/_/g, " ");
+
 /** Fields for the members of a schema; read() gives an object of those that were filled in, or undefined. */
 function group(schemas, schema, skip = () => false) {
   const parts = [];
@@ -31,7 +33,7 @@ function group(schemas, schema, skip = () => false) {
     if (skip(name)) continue;
     const one = control(resolve(schemas, raw));
     if (!one) continue;
-    const box = field(name.replace(/_/g, " "), one.element, (raw.description ?? "").replace(/^Of [a-z_, ]+$/, "") || null);
+    const box = field(labelOf(name), one.element, (raw.description ?? "").replace(/^Of [a-z_, ]+$/, "").replace(/`/g, "") || null);
     parts.push({ name, read: one.read, box, of: (raw.description ?? "").match(/^Of ([a-z_, ]+)$/)?.[1].split(", ") ?? null });
     fields.push(box);
   }
@@ -80,10 +82,10 @@ export async function render(context) {
   const list = h("div", {});
   place.append(list);
   let schemas;
-  try { schemas = (await get("/openapi.json", context)).components.schemas; } catch (error) { if (error.status === 401) throw error; context.room.replaceChildren(refusal(error)); return; }
-  context.room.replaceChildren(form(context, schemas), place);
+  try { schemas = (await get("/openapi.json", context)).components.schemas; } catch (error) { if (error.status === 401) throw error; put(context.room, refusal(error)); return; }
+  put(context.room, form(context, schemas), place);
   context.every(2, async () => {
     const { jobs } = await get(`/v1/jobs?limit=50&model=${encodeURIComponent(context.model)}`, context);
-    list.replaceChildren(table("Trainings", jobColumns(context, false), jobs, "None was asked for yet."));
+    put(list, table("Trainings", jobColumns(context, false), jobs, "None was asked for yet."));
   });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Uploading a file of rows by dragging it onto the page, or by choosing it.
 import { json, path } from "./api.js";
-import { bytes, facts, field, h, number, refusal } from "./dom.js";
+import { bytes, facts, field, h, number, put, refusal } from "./dom.js";
 
 const TYPES = { csv: "text/csv", txt: "text/csv", dat: "text/csv", tsv: "text/tab-separated-values", json: "application/json", npy: "application/x-npy", npz: "application/x-npz" };
 
@@ -18,9 +18,9 @@ function told(answer) {
 
 /** A refusal with the place in the file that it names, and the line itself. */
 async function why(error, file) {
-  const line = error.problem?.line;
+  const line = error.problem?.line ?? Number(/\bline (\d+)/.exec(error.message)?.[1] ?? 0);
   let text = null;
-  if (line && file.size < 5e7 && !/\.np[yz]$/.test(file.name)) text = (await file.text()).split(/\r?\n/)[line - 1];
+  if (line > 0 && file.size < 5e7 && !/\.np[yz]$/.test(file.name)) text = (await file.text()).split(/\r?\n/)[line - 1];
   return h("div", {}, refusal(error), text !== null && text !== undefined ? h("p", {}, `Line ${line} of the file: `, h("code", {}, text.slice(0, 300))) : null);
 }
 
@@ -31,17 +31,17 @@ export function uploader(options) {
   const place = h("div", {});
   const send = async (file) => {
     const name = options.model();
-    if (!name) { place.replaceChildren(refusal({ message: "The model needs a name first." })); return; }
+    if (!name) { put(place, refusal({ message: "The model needs a name first." })); return; }
     const query = new URLSearchParams();
     if (options.isNew) query.set("outputs", outputs.value);
     if (missing.checked) query.set("missing", "allow");
-    place.replaceChildren(h("p", { role: "status" }, `${file.name} (${bytes(file.size)}) is being sent …`));
+    put(place, h("p", { role: "status" }, `${file.name} (${bytes(file.size)}) is being sent …`));
     try {
       const type = TYPES[file.name.split(".").pop().toLowerCase()] ?? "text/csv";
       const answer = await json("POST", `${path`/v1/models/${name}/data`}?${query}`, file, { headers: { "Content-Type": type, "Surrogate-Source": encodeURIComponent(file.name).slice(0, 200) } });
-      place.replaceChildren(told(answer));
+      put(place, told(answer));
       options.done?.(answer);
-    } catch (error) { place.replaceChildren(await why(error, file)); }
+    } catch (error) { put(place, await why(error, file)); }
   };
   const input = h("input", { type: "file", accept: Object.keys(TYPES).map((one) => `.${one}`).join(","), onchange: () => { if (input.files.length) send(input.files[0]); input.value = ""; } });
   const zone = h("div.drop", {
