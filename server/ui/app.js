@@ -12,6 +12,8 @@ const MODULES = {
   jobs: () => import("./jobs.js"), job: () => import("./job.js"), server: () => import("./server.js"),
 };
 
+let everything = false; // were all modules asked for?
+let waited = false; // has the server been away?
 let asked = false; // has the server asked for a token?
 let current = null; // {stop: AbortController}
 
@@ -73,6 +75,7 @@ function fail(error, stop) {
 }
 
 async function waitForServer(stop) {
+  waited = true;
   while (!stop.signal.aborted) {
     await new Promise((done) => { setTimeout(done, 2000); });
     try { await get("/readyz"); if (!stop.signal.aborted) show(); return; } catch (error) {
@@ -113,7 +116,7 @@ export async function show() {
     reload: show,
   };
   try {
-    const module = await MODULES[place.page]();
+    const module = await load(place.page);
     if (stop.signal.aborted) return;
     document.title = `${place.model ? `${place.model} – ` : ""}${place.page} – surrogated`;
     await module.render(context);
@@ -122,6 +125,21 @@ export async function show() {
     announce(`${place.model ?? ""} ${place.page}`);
   } catch (error) {
     fail(error, stop);
+  }
+}
+
+/** The module of a page. It may be missing because the server is away, or since a newer one has other files. */
+async function load(page) {
+  try {
+    const module = await MODULES[page]();
+    // The others come while there is time, so that every page is here when the server goes.
+    if (!everything) setTimeout(() => Object.values(MODULES).forEach((one) => one().catch(() => {})), 500);
+    everything = true;
+    return module;
+  } catch {
+    try { await get("/readyz"); } catch (error) { if (error.status === 0) throw error; }
+    if (waited) location.reload();
+    throw new Refusal(0, { detail: "A part of the page did not come." });
   }
 }
 

@@ -13,7 +13,9 @@ export async function columnsOf(model, options = {}) {
     getOr(path`/v1/models/${model}/versions/${options.version ?? "@default"}`, null, options)]);
   const given = space?.space ?? { inputs: [], outputs: [] };
   const stored = (kind) => (data?.columns ?? []).filter((one) => one[kind] !== undefined);
-  const names = (kind, list) => version?.names?.[list] ?? (given[list].length ? given[list].map((one) => one.name) : stored(kind).map((one, i) => one.name ?? `${kind} ${i}`));
+  const counted = (kind, list) => Array.from({ length: version?.architecture?.[list] ?? 0 }, (_, i) => `${kind} ${i}`);
+  const named = (kind, list) => version?.names?.[list] ?? (given[list].length ? given[list].map((one) => one.name) : stored(kind).map((one, i) => one.name ?? `${kind} ${i}`));
+  const names = (kind, list) => (named(kind, list).length ? named(kind, list) : counted(kind, list));
   const inputs = names("input", "inputs").map((name, i) => {
     const known = given.inputs.find((one) => one.name === name) ?? {};
     const column = stored("input")[i];

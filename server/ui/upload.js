@@ -18,7 +18,7 @@ function told(answer) {
 
 /** A refusal with the place in the file that it names, and the line itself. */
 async function why(error, file) {
-  const line = error.problem?.line ?? Number(/\bline (\d+)/.exec(error.message)?.[1] ?? 0);
+  const line = error.problem?.line ?? Number([...error.message.matchAll(/\bline (\d+)/g)].at(-1)?.[1] ?? 0);
   let text = null;
   if (line > 0 && file.size < 5e7 && !/\.np[yz]$/.test(file.name)) text = (await file.text()).split(/\r?\n/)[line - 1];
   return h("div", {}, refusal(error), text !== null && text !== undefined ? h("p", {}, `Line ${line} of the file: `, h("code", {}, text.slice(0, 300))) : null);

@@ -59,6 +59,9 @@ class BrowserTest(ServerTest):
 
     def setUp(self):
         super().setUp()
+        self.begin()
+
+    def begin(self):
         self.faults = []
         self.foreign = []
         self.open_page()
