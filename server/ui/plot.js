@@ -7,6 +7,15 @@ import { canvasPen, drawMarks, heatColor, palettes } from "./pen.js";
 import { toPng, toSvg } from "./picture.js";
 
 const alive = new Set();
+const states = new WeakMap(); // of elements
+/* What is out of sight is drawn once it comes into sight: a slider may move many plots. */
+const sight = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const state = states.get(entry.target);
+    state.seen = entry.isIntersecting;
+    if (state.seen && state.stale) redraw(state);
+  }
+}, { rootMargin: "100px" });
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const isDark = () => style("--dark") === "1";
 
@@ -110,6 +119,10 @@ function onKey(event, state) {
 }
 
 const frame = (figure) => [extent(figure, "x"), extent(figure, "y")];
+function redraw(state) {
+  state.stale = false;
+  if (state.u) refit(state);
+}
 function refit(state) { state.u.setData(frame(state.figure), true); }
 
 function key(figure) {
@@ -132,6 +145,7 @@ function build(state) {
   state.width = Math.max(120, Math.floor(state.stage.clientWidth));
   const height = Math.round(Math.min(Math.max(state.width * 0.62, 170), state.tall ? 520 : 340));
   state.u?.destroy();
+  state.stale = false;
   state.u = new uPlot(options(state, state.width, height), frame(state.figure), state.stage);
 }
 
@@ -161,11 +175,14 @@ export function plot(figure, more = {}) {
   });
   state.watch.observe(state.stage);
   alive.add(state);
+  states.set(element, state);
+  sight.observe(element);
   element.figure = figure;
   element.show = (next) => {
     state.figure = next;
     element.figure = next;
-    if (state.u) refit(state);
+    if (state.seen) redraw(state);
+    else state.stale = true;
   };
   element.redescribe = () => state.stage.setAttribute("aria-label", describe(state.figure));
   return element;
@@ -176,6 +193,7 @@ export function refreshPlots(recolor) {
   for (const state of alive) {
     if (!state.element.isConnected) {
       state.watch.disconnect();
+      sight.unobserve(state.element);
       state.u?.destroy();
       alive.delete(state);
     } else if (recolor && state.u) {

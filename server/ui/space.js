@@ -25,7 +25,7 @@ export async function columnsOf(model, options = {}) {
     const log = /^log|_log/.test(known.distribution?.kind ?? "") && low > 0;
     const middle = log ? Math.sqrt(low * high) : (low + high) / 2;
     return { name, unit, label: labelled(name, unit), type: known.type ?? "real", values: known.values ?? null, low, high: high > low ? high : low + 1, log,
-      bounded: Boolean(known.bounds), start: known.default ?? (known.type === "category" ? known.values[0] : known.type === "integer" ? Math.round(middle) : middle),
+      bounded: Boolean(known.bounds), start: known.default ?? (known.type === "category" ? known.values[0] : known.type === "integer" ? Math.round(middle) : Number(middle.toPrecision(4))),
       trained: known.type === "category" ? null : range };
   });
   const outputs = names("output", "outputs").map((name, i) => {

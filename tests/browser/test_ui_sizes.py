@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sizes of screens and of models, themes, keyboard, accessibility, and what the page costs."""
 
+import os
 import random
 import time
 import unittest
 
-from browser_harness import AXE, BrowserTest, needs_browser, smooth_rows
+from browser_harness import AXE, PICTURES, BrowserTest, needs_browser, smooth_rows
 from harness import architecture, document
 
 VIEWS = {"models": "#/models", "model": "#/model/plate", "data": "#/model/plate/data", "train": "#/model/plate/train",
@@ -65,6 +66,19 @@ class Looks(BrowserTest):
         self.page.keyboard.press("+")
         self.page.wait_for_timeout(100)
         self.assertNotEqual(self.page.locator(".stage canvas").first.screenshot(), before)
+        self.check_quiet()
+
+
+    @unittest.skipUnless(PICTURES, "UI_PICTURES names no folder for the pictures of README.md")
+    def test_pictures_of_the_readme(self):
+        self.train(solver="evidence", architecture={"width": 12, "layers": 1, "basis": "constant"}, settings={})
+        self.open_page(color_scheme="light", reduced_motion="reduce")
+        self.page.set_viewport_size({"width": 1180, "height": 720})
+        for name, view, title in (("explore", "#/model/plate/explore?at=0.4,5,0", "T along k"), ("diagnostics", "#/model/plate/diagnostics", "Parity of T")):
+            self.show(view)
+            self.wait_figure(title)
+            self.page.wait_for_timeout(500)
+            self.page.screenshot(path=os.path.join(PICTURES, f"{name}.png"))
         self.check_quiet()
 
 
