@@ -64,7 +64,8 @@ static bool is_open(const char *path)
            strcmp(path, "/v2/health/live") == 0 || strcmp(path, "/v2/health/ready") == 0;
 }
 
-/* The page for browsers and its files. Who opens it has yet to sign in; limits of addresses hold. */
+/* The page for browsers and its files. Who opens it has yet to sign in; limits of addresses hold.
+ */
 static bool is_page(const char *path)
 {
     return strncmp(path, "/ui", 3) == 0 && (path[3] == '/' || path[3] == '\0');

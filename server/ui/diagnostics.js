@@ -54,7 +54,7 @@ export function parityFigure(column, rows, n) {
 
 function residualFigures(column, rows) {
   const left = rows.mean.map((m, i) => rows.observed[i] - m);
-  return [{ name: `residuals-${column.name}`, title: `Residuals of ${column.name}`, x: { label: `predicted ${column.label}` }, y: { label: `simulated minus predicted${column.unit ? ` (${column.unit})` : ""}` },
+  return [{ name: `residuals-${column.name}`, title: `Residuals of ${column.name}`, x: { label: `predicted ${column.label}` }, y: { label: `residual${column.unit ? ` (${column.unit})` : ""}` },
     marks: [{ kind: "level", y: 0, ink: true }, { kind: "points", x: rows.mean, y: left, low: left.map((r, i) => r - 2 * rows.std[i]), high: left.map((r, i) => r + 2 * rows.std[i]) }] },
   { name: `standardised-${column.name}`, title: `Standardised residuals of ${column.name}`, x: { label: "standard deviations", min: -5, max: 5 }, y: { label: "rows" },
     marks: [{ kind: "bars", ...histogram(left.map((r, i) => r / rows.std[i]), 40, -5, 5) }] }];

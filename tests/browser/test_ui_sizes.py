@@ -71,12 +71,14 @@ class Looks(BrowserTest):
 
     @unittest.skipUnless(PICTURES, "UI_PICTURES names no folder for the pictures of README.md")
     def test_pictures_of_the_readme(self):
-        self.train(solver="evidence", architecture={"width": 12, "layers": 1, "basis": "constant"}, settings={})
+        self.train(rows=150, solver="evidence", architecture={"width": 12, "layers": 1, "basis": "constant"}, settings={}, split={"validation": 0.4})
         self.open_page(color_scheme="light", reduced_motion="reduce")
-        self.page.set_viewport_size({"width": 1180, "height": 720})
+        self.page.set_viewport_size({"width": 1180, "height": 860})
         for name, view, title in (("explore", "#/model/plate/explore?at=0.4,5,0", "T along k"), ("diagnostics", "#/model/plate/diagnostics", "Parity of T")):
             self.show(view)
             self.wait_figure(title)
+            if name == "diagnostics":
+                self.page.evaluate("scrollTo(0, document.querySelector('figure.plot').getBoundingClientRect().top - 260)")
             self.page.wait_for_timeout(500)
             self.page.screenshot(path=os.path.join(PICTURES, f"{name}.png"))
         self.check_quiet()
