@@ -101,7 +101,7 @@ export async function follow(id, onEvent, signal) {
       for (let part = await reader.read(); !part.done; part = await reader.read()) take(part.value);
     } catch (error) {
       if (error.name === "AbortError") return;
-      if (error instanceof Refusal && error.status >= 400 && error.status < 500) throw error;
+      if (error instanceof Refusal && error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
     }
     if (!ended) await new Promise((done) => { setTimeout(done, pause); });
     pause = Math.min(2 * pause, 8000);

@@ -17,10 +17,15 @@ let waited = false; // has the server been away?
 let asked = false; // has the server asked for a token?
 let current = null; // {stop: AbortController}
 
+/** A part of an address without its escapes; as it is if they are wrong. */
+function plain(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 /** "#/model/tour/explore?at=1,2" as {page, model, id, query}. */
 export function readAddress(hash = location.hash) {
   const [where, query = ""] = hash.replace(/^#\/?/, "").split("?");
-  const [first = "models", name, tab] = where.split("/").map(decodeURIComponent);
+  const [first = "models", name, tab] = where.split("/").map(plain);
   const place = { page: first || "models", model: null, id: null, query: new URLSearchParams(query) };
   if (first === "model") Object.assign(place, { model: name, page: tab && MODULES[tab] ? tab : "model" });
   else if (first === "job") place.id = name;

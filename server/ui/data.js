@@ -8,6 +8,8 @@ import { columnsOf } from "./space.js";
 import { uploader } from "./upload.js";
 
 export const MAX_ROWS = 100000;
+const FENCE = 10; // interquartile ranges, as in the server's COLUMN_FENCE
+const FEW = 20; // rows below which no value is called far
 const SHOWN = 24; // histograms at first
 
 /** Fields of a line of CSV, quotes taken off. */
@@ -131,7 +133,8 @@ export async function render(context) {
   const rows = await readRows(context.model, context);
   const failed = rows.outputs.length ? rows.outputs[0].map((_, i) => rows.outputs.every((list) => Number.isNaN(list[i]))) : [];
   const holes = coverage(columns, rows);
-  put(more, pairsView(context, columns, rows), failed.some(Boolean) && columns.inputs.length > 1 ? failedView(columns, rows, failed) : "",
+  const far = outliersOf(columns, rows, data);
+  put(more, pairsView(context, columns, rows), far.length ? outliersView(far) : "", failed.some(Boolean) && columns.inputs.length > 1 ? failedView(columns, rows, failed) : "",
     holes.length ? h("section.card", {}, h("h2", {}, "Coverage of the input space"), h("p.note", {}, "Each pair of inputs is cut into 10 by 10 cells between the bounds. The pairs with most empty cells come first; no more cells than rows can be filled."),
       table("Coverage", [{ name: "Inputs", cell: (one) => `${one.a}, ${one.b}` }, { name: "Cells with rows", right: true, cell: (one) => `${number(100 * one.share, 3)} %` },
         { name: "Possible", right: true, cell: (one) => `${number(100 * one.of, 3)} %` }], holes.slice(0, 6))) : "",
@@ -143,6 +146,28 @@ export async function render(context) {
     const button = h("button", { type: "button", onclick: () => { button.remove(); show(all.slice(SHOWN)); } }, `Show the other ${all.length - SHOWN} columns`);
     plots.after(button);
   }
+}
+
+/** Values farther from the quartiles than ten times their distance, as the server counts them. */
+export function outliersOf(columns, rows, data) {
+  const found = [];
+  for (const one of data.columns ?? []) {
+    const isInput = one.input !== undefined;
+    const at = isInput ? one.input : one.output;
+    const [q1, , q3] = one.quartiles ?? [0, 0, 0];
+    const far = FENCE * (q3 - q1);
+    if (!(far > 0) || data.rows < FEW) continue;
+    (isInput ? rows.inputs : rows.outputs)[at]?.forEach((value, i) => {
+      if (value < q1 - far || value > q3 + far) found.push({ row: i, name: (isInput ? columns.inputs : columns.outputs)[at]?.label ?? one.name, value, usual: [q1 - far, q3 + far] });
+    });
+  }
+  return found;
+}
+
+function outliersView(list) {
+  return h("section.card", {}, h("h2", {}, "Values far from the others"), h("p.note", {}, `More than ${FENCE} interquartile ranges from the quartiles.${list.length > 50 ? ` The first 50 of ${list.length}.` : ""}`), table("Outliers", [
+    { name: "Row", right: true, cell: (one) => number(one.row) }, { name: "Column", cell: (one) => one.name }, { name: "Value", right: true, cell: (one) => number(one.value, 6) },
+    { name: "Usual", right: true, cell: (one) => `${number(one.usual[0], 3)} to ${number(one.usual[1], 3)}` }], list.slice(0, 50)));
 }
 
 function failedView(columns, rows, failed) {

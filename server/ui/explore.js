@@ -121,7 +121,7 @@ function slider(input, value, onchange) {
 }
 
 function readAt(columns, text) {
-  const parts = text ? text.split(",").map(decodeURIComponent) : [];
+  const parts = text ? text.split(",").map((one) => { try { return decodeURIComponent(one); } catch { return one; } }) : [];
   return columns.inputs.map((one, i) => {
     if (parts[i] === undefined || parts[i] === "") return one.start;
     if (one.type === "category") return one.values.find((value) => String(value) === parts[i]) ?? one.start;
@@ -140,6 +140,8 @@ export async function render(context) {
   const many = columns.inputs.length * columns.outputs.length > ALL_SLICES;
   let along = context.query.get("along") ?? (many ? "0" : "all");
   let [mx, my, mk] = (context.query.get("map") ?? "0,1,0").split(",").map(Number);
+  if (!columns.inputs[mx] || !columns.inputs[my] || !columns.outputs[mk]) [mx, my, mk] = [0, 1, 0];
+  if (along !== "all" && !columns.inputs[along]) along = "0";
   const plots = h("div.grid", {});
   const maps = h("div.grid.wide", {});
   const note = h("p", { role: "status" });

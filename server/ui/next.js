@@ -20,7 +20,8 @@ async function mapWith(context, columns, place, title, point) {
   const real = columns.inputs.map((one, i) => [one, i]).filter(([one]) => one.type !== "category");
   if (real.length < 2) { put(place); return; }
   const names = real.map(([one, i]) => ({ value: i, text: one.label }));
-  let [a, b, k] = [real[0][1], real[1][1], 0];
+  let [a, b, k] = (context.query.get("axes") ?? `${real[0][1]},${real[1][1]},0`).split(",").map(Number);
+  if (!columns.inputs[a] || !columns.inputs[b] || !columns.outputs[k]) [a, b, k] = [real[0][1], real[1][1], 0];
   const shown = h("div.grid.wide", {});
   const draw = async () => {
     const at = columns.inputs.map((one) => one.start);
@@ -36,7 +37,7 @@ async function mapWith(context, columns, place, title, point) {
     };
     put(shown, heat("Standard deviation", "std"), heat("Mean", "mean"));
   };
-  const pick = (f) => (value) => { f(Number(value)); draw().catch(context.fail); };
+  const pick = (f) => (value) => { f(Number(value)); context.keep({ axes: `${a},${b},${k}` }); draw().catch(context.fail); };
   put(place, h("div.row", {}, field("Across", choose(names, a, pick((v) => { a = v; }))), field("Up", choose(names, b, pick((v) => { b = v; }))),
     field("Output", choose(columns.outputs.map((one, i) => ({ value: i, text: one.label })), k, pick((v) => { k = v; })))), h("p.note", {}, "The other inputs are at the middle of their bounds."), shown);
   await draw();

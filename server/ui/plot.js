@@ -6,6 +6,7 @@ import { describe, extent, tickText, ticksOf, toCsv } from "./figure.js";
 import { canvasPen, drawMarks, heatColor, palettes } from "./pen.js";
 import { toPng, toSvg } from "./picture.js";
 
+const MAX_NEAR = 20000; // points of a mark among which the one next to the pointer is looked for
 const alive = new Set();
 const states = new WeakMap(); // of elements
 /* What is out of sight is drawn once it comes into sight: a slider may move many plots. */
@@ -82,6 +83,7 @@ function readUnder(u, state) {
   let distance = 900;
   const heat = state.figure.marks.find((mark) => mark.kind === "heat");
   for (const mark of state.figure.marks) {
+    if (mark.x?.length > MAX_NEAR) continue;
     for (const [x, y, i] of pointsOf(mark)) {
       const d = (u.valToPos(x, "x") - left) ** 2 + (u.valToPos(y, "y") - top) ** 2;
       if (d < distance) { distance = d; best = wordsFor(state.figure, mark, x, y, i); }
@@ -164,7 +166,8 @@ function tools(state) {
  */
 export function plot(figure, more = {}) {
   const state = { figure, u: null, tall: more.tall };
-  state.stage = h("div.stage", { tabindex: "0", role: "img", "aria-label": describe(figure), onkeydown: (event) => onKey(event, state) });
+  state.stage = h("div.stage", { tabindex: "0", role: "img", "aria-label": describe(figure), onkeydown: (event) => onKey(event, state),
+    onfocus: () => state.stage.setAttribute("aria-label", describe(state.figure)) });
   state.readout = h("output.readout", {});
   state.key = h("div.keys", {}, key(figure));
   const element = h("figure.plot", {}, h("figcaption", {}, h("span.title", {}, figure.title), tools(state)), state.key, state.stage,
@@ -184,7 +187,6 @@ export function plot(figure, more = {}) {
     if (state.seen) redraw(state);
     else state.stale = true;
   };
-  element.redescribe = () => state.stage.setAttribute("aria-label", describe(state.figure));
   return element;
 }
 

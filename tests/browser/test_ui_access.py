@@ -58,6 +58,18 @@ class Little(BrowserTest):
         self.assertEqual([len(one["x"]) for one in self.wait_figure("Where runs failed")["marks"]], [29, 1])
         self.check_quiet()
 
+    def test_values_far_from_the_others_are_listed(self):
+        data = smooth_rows(60)
+        data["outputs"][7][1] = 1e6
+        self.ok(201, "POST", "/v1/models/plate/data", smooth_rows(60, seed=2))
+        self.ok(201, "POST", "/v1/models/plate/data", data)
+        self.assertEqual(self.ok(200, "GET", "/v1/models/plate/data/batches")[1]["batches"][1]["outliers"], 1)
+        self.show("#/model/plate/data")
+        self.page.wait_for_selector("text=More than 10 interquartile ranges")
+        self.assertIn("output 1", self.page.locator("[aria-label=Outliers]").inner_text())
+        self.assertEqual(self.page.locator("[aria-label=Outliers] tbody tr").count(), 1)
+        self.check_quiet()
+
     def test_the_server_restarts(self):
         self.train()
         self.show("#/model/plate/explore")
