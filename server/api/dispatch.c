@@ -66,10 +66,22 @@ static bool is_open(const char *path)
            strcmp(path, "/v2/health/live") == 0 || strcmp(path, "/v2/health/ready") == 0;
 }
 
+/* The page for browsers and its files. Who opens it has yet to sign in; limits of addresses hold.
+ */
+static bool is_page(const char *path)
+{
+    return strncmp(path, "/ui", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+}
+
 /* What orchestrators look at. It is answered until the server has stopped. */
 static bool is_probe(const char *path)
 {
     return is_open(path) || strcmp(path, "/metrics") == 0;
+}
+
+static bool needs_token(const char *path)
+{
+    return !is_open(path) && !is_page(path);
 }
 
 /* The handlers of UM-Bridge: they change nothing, and leave the thread by themselves. */
@@ -198,9 +210,11 @@ static enum err_code admit(struct app *app, struct request *req, struct response
          res->status != 0)) {
         return err->code;
     }
-    if (!is_open(req->path) && (quota_admit_address(app, req, err) != ERR_OK ||
-                                access_identify(app->access, req, &role, err) != ERR_OK ||
-                                quota_admit_token(app, req, err) != ERR_OK)) {
+    if (!is_open(req->path) && quota_admit_address(app, req, err) != ERR_OK) {
+        return err->code;
+    }
+    if (needs_token(req->path) && (access_identify(app->access, req, &role, err) != ERR_OK ||
+                                   quota_admit_token(app, req, err) != ERR_OK)) {
         return err->code;
     }
     if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
@@ -221,7 +235,7 @@ static enum err_code admit(struct app *app, struct request *req, struct response
 static enum err_code check_again(struct app *app, struct request *req, struct err *err)
 {
     enum role role = ROLE_NONE;
-    if (is_open(req->path) || access_still_holds(app->access, req)) {
+    if (!needs_token(req->path) || access_still_holds(app->access, req)) {
         return ERR_OK;
     }
     return access_identify(app->access, req, &role, err) == ERR_OK ? check_role(req, role, err)

@@ -48,6 +48,7 @@ LAYERS = {
     "server/api/rows": BELOW_API + ["server/api"],
     "server/api/exports": BELOW_API + ["server/api"],
     "server/api/native": BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "schema"],
+    "server/api/ui": BELOW_API + ["server/api", "server/ui"],
     **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
        for folder in ("server/api/umbridge", "server/api/oip", "server/api/explore", "server/api/analyses")},
     "server/plot": CORE + ["server/base", "server/formats"],
@@ -80,7 +81,7 @@ OWNERS = {
     "nlopt.h": ["core/explore/search.c"],
 }
 # Made during the build, or no header of its own: where they belong.
-GENERATED = {"sql.h": "schema", "openapi.h": "schema", "base/version.h": "server/base",
+GENERATED = {"sql.h": "schema", "openapi.h": "schema", "ui_files.h": "server/ui", "base/version.h": "server/base",
              "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
              "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
              "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
