@@ -201,7 +201,8 @@ static enum err_code make_lhs(const struct region *region, const struct design_s
     if (u == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a design");
     }
-    if (lhs_fill(spec->n, region->n_free, spec->maximin, spec->seed, u, err) != ERR_OK) {
+    const struct lhs_spec lhs = {spec->n, region->n_free, spec->maximin, spec->seed, spec->cancel};
+    if (lhs_fill(&lhs, u, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < spec->n; i++) {

@@ -45,6 +45,7 @@ struct design_spec {
     uint64_t seed;
     int n_existing;
     const double *existing; /* [n_existing x d] */
+    const struct cancel *cancel;
 };
 
 struct design {

@@ -32,6 +32,7 @@ static enum err_code answer_optimize(struct explore_task *task, struct response 
     }
     how.optimise.terms.model = how.pareto.terms.model = task->served->model;
     how.optimise.terms.n_threads = how.pareto.terms.n_threads = task->app->config->predict_threads;
+    how.optimise.terms.cancel = how.pareto.terms.cancel = &task->watch.cancel;
     bool several = how.n_objectives > 1;
     if ((several ? pareto_run(&region, &how.pareto, arena, &front, err)
                  : optimise_run(&region, &how.optimise, arena, &optimum, err)) != ERR_OK) {
@@ -53,6 +54,6 @@ enum err_code handle_optimize(struct app *app, const struct request *req, struct
     if (explore_task_begin(&task, app, req, true, err) == ERR_OK) {
         err_kept(answer_optimize(&task, res, err));
     }
-    explore_task_release(&task);
+    explore_task_release(&task, err);
     return err->code;
 }
