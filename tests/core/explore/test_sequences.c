@@ -183,7 +183,9 @@ START_TEST(latin_hypercubes_are_latin_and_maximin_spreads_them)
         struct err err = ERR_INIT;
         double x[2][N * D];
         for (int maximin = 0; maximin < 2; maximin++) {
-            ck_assert_int_eq(lhs_fill(&(struct lhs_spec){N, D, maximin == 1, seed, NULL}, x[maximin], &err), ERR_OK);
+            ck_assert_int_eq(
+                lhs_fill(&(struct lhs_spec){N, D, maximin == 1, seed, NULL}, x[maximin], &err),
+                ERR_OK);
             for (int j = 0; j < D; j++) {
                 int cells[N] = {0};
                 for (int i = 0; i < N; i++) {
