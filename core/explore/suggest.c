@@ -85,7 +85,11 @@ static enum err_code fill_design(const struct suggest_task *task, int n, uint64_
                                  struct err *err)
 {
     struct design design;
-    const struct design_spec spec = {.kind = DESIGN_SOBOL, .n = n, .scrambled = true, .seed = seed};
+    const struct design_spec spec = {.kind = DESIGN_SOBOL,
+                                     .n = n,
+                                     .scrambled = true,
+                                     .seed = seed,
+                                     .cancel = task->spec->cancel};
     if (design_make(task->region, &spec, task->arena, &design, err) == ERR_OK) {
         memcpy(x, design.x, (size_t)n * (size_t)task->model->d * sizeof *x);
     }
