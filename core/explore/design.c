@@ -29,13 +29,14 @@ struct source {
     struct sobol_sequence sobol;
     struct halton_sequence halton;
     struct rng rng;
+    const struct cancel *cancel;
 };
 
 static enum err_code source_init(struct source *source, const struct design_spec *spec, int d,
                                  struct err *err)
 {
     bool scrambled = spec->scrambled || spec->kind == DESIGN_MAXIMIN || spec->kind == DESIGN_LHS;
-    *source = (struct source){.kind = spec->kind, .d = d};
+    *source = (struct source){.kind = spec->kind, .d = d, .cancel = spec->cancel};
     if (spec->kind == DESIGN_HALTON) {
         if (halton_init(&source->halton, d, scrambled, spec->seed, err) == ERR_OK) {
             halton_seek(&source->halton, (uint64_t)spec->skip);
@@ -94,7 +95,7 @@ static int take_points(const struct region *region, struct source *source, int n
     double limit = (double)REGION_MAX_TRIES + 64.0 * n;
     double tries = 0.0;
     int found = 0;
-    while (found < n && tries < limit) {
+    while (found < n && tries < limit && !cancel_is_requested(source->cancel)) {
         double *to = x + (size_t)found * (size_t)region->d;
         source_next(source, u);
         region_point(region, u, to);

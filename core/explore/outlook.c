@@ -7,23 +7,23 @@
 #include <math.h>
 #include <string.h>
 
-enum err_code outlook_init(struct outlook *outlook, int n_points, int room, uint64_t seed,
-                           double best, struct arena *arena, struct err *err)
+enum err_code outlook_init(struct outlook *outlook, const struct outlook_spec *spec,
+                           struct arena *arena, struct err *err)
 {
-    size_t n = (size_t)n_points;
-    *outlook = (struct outlook){.n_points = n_points, .room = room, .seed = seed};
+    size_t n = (size_t)spec->n_points;
+    size_t room = (size_t)spec->room;
+    *outlook = (struct outlook){.n_points = spec->n_points, .room = spec->room, .seed = spec->seed};
     outlook->best = arena_alloc_array(arena, OUTLOOK_FUTURES, sizeof *outlook->best);
     outlook->order = arena_alloc_array(arena, OUTLOOK_FUTURES, sizeof *outlook->order);
     bool ok = outlook->best != NULL && outlook->order != NULL;
     if (ok && room > 0) {
         outlook->shift = arena_zalloc_array(arena, n * OUTLOOK_FUTURES, sizeof *outlook->shift);
-        outlook->normal =
-            arena_alloc_array(arena, (size_t)room * OUTLOOK_FUTURES, sizeof *outlook->normal);
+        outlook->normal = arena_alloc_array(arena, room * OUTLOOK_FUTURES, sizeof *outlook->normal);
         outlook->dots = arena_alloc_array(arena, n, sizeof *outlook->dots);
         ok = outlook->shift != NULL && outlook->normal != NULL && outlook->dots != NULL;
     }
     for (int s = 0; ok && s < OUTLOOK_FUTURES; s++) {
-        outlook->best[s] = best;
+        outlook->best[s] = spec->best;
     }
     return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for what pending points may give");
 }

@@ -37,9 +37,16 @@ struct outlook {
     int *order;     /* [OUTLOOK_FUTURES] scratch */
 };
 
-/* All in the arena; best becomes that of every future. ERR_NOMEM. */
-enum err_code outlook_init(struct outlook *outlook, int n_points, int room, uint64_t seed,
-                           double best, struct arena *arena, struct err *err) MUST_CHECK;
+struct outlook_spec {
+    int n_points;  /* whose means move */
+    int room;      /* observations that will be made; 0: nothing */
+    uint64_t seed; /* of the w */
+    double best;   /* of every future to begin with; NAN: none */
+};
+
+/* All in the arena. ERR_NOMEM. */
+enum err_code outlook_init(struct outlook *outlook, const struct outlook_spec *spec,
+                           struct arena *arena, struct err *err) MUST_CHECK;
 
 /* How many futures differ: 1 as long as nothing is pending. */
 static inline int outlook_n_futures(const struct outlook *outlook)

@@ -231,8 +231,11 @@ static enum err_code make_outlook(struct suggest_task *task, struct err *err)
         (ahead && noise && copy_without_noise(task, err) != ERR_OK)) {
         return err->code;
     }
-    return outlook_init(&task->outlook, task->n_pool, ahead ? spec->n + spec->n_pending : 0,
-                        spec->seed, best, task->arena, err);
+    const struct outlook_spec wanted = {.n_points = task->n_pool,
+                                        .room = ahead ? spec->n + spec->n_pending : 0,
+                                        .seed = spec->seed,
+                                        .best = best};
+    return outlook_init(&task->outlook, &wanted, task->arena, err);
 }
 
 static enum err_code make_rule(struct suggest_task *task, struct err *err)

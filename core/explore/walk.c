@@ -106,11 +106,12 @@ static enum err_code refuse(const struct walk *walk, const double *x, struct err
         worst = excess > most ? c : worst;
         most = fmax(most, excess);
     }
-    return err_set(err, ERR_INVALID,
-                   "no point within the bounds was found that meets all constraints: where the "
-                   "others are met as well as they can be, the left side of constraints[%d] is %g, "
-                   "and at most %g is asked for",
-                   worst, left_side(region, worst, x), region->spec.constraints[worst].limit);
+    return err_set(
+        err, ERR_INVALID,
+        "no point within the bounds was found that meets all constraints: where they are "
+        "met as well as they can be, the left side of one is %g, and at most %g is asked "
+        "for",
+        left_side(region, worst, x), region->spec.constraints[worst].limit);
 }
 
 static enum err_code find_starts(struct walk *walk, struct err *err)

@@ -40,8 +40,8 @@ struct walk {
 };
 
 /*
- * In the arena. ERR_INVALID naming the constraint that could not be met: there is no point that
- * meets all, or none was found. ERR_CANCELLED, ERR_NOMEM.
+ * In the arena. ERR_INVALID: there is no point that meets all constraints, or none was found, and
+ * by how much the worst one is passed. ERR_CANCELLED, ERR_NOMEM.
  */
 enum err_code walk_init(struct walk *walk, const struct region *region, uint64_t seed,
                         const struct cancel *cancel, struct arena *arena,

@@ -145,12 +145,18 @@ static void write_inputs(struct json_write *json, const char *key, const struct 
     json_write_array_end(json);
 }
 
-static void write_rows(struct json_write *json, const char *key, int n, int columns, int stride,
+/* Rows of numbers, the first `columns` of `stride` each. */
+struct some_rows {
+    int n, columns, stride;
+};
+
+static void write_rows(struct json_write *json, const char *key, const struct some_rows *rows,
                        const double *values)
 {
     json_write_array(json, key);
-    for (int i = 0; i < n; i++) {
-        json_write_reals(json, NULL, values + (size_t)i * (size_t)stride, (size_t)columns);
+    for (int i = 0; i < rows->n; i++) {
+        json_write_reals(json, NULL, values + (size_t)i * (size_t)rows->stride,
+                         (size_t)rows->columns);
     }
     json_write_array_end(json);
 }
@@ -164,18 +170,20 @@ void explore_fronts_write(struct json_write *json, const struct pareto_front *fr
     json_write_int(json, "count", spread->n_draws);
     json_write_int(json, "without_limits", spread->n_failed);
     if (spread->n_draws > 0) {
+        const struct some_rows nearest = {front->n, goals, goals};
         json_write_object(json, "nearest");
-        write_rows(json, "values_mean", front->n, goals, goals, spread->values_mean);
-        write_rows(json, "values_std", front->n, goals, goals, spread->values_std);
+        write_rows(json, "values_mean", &nearest, spread->values_mean);
+        write_rows(json, "values_std", &nearest, spread->values_std);
         write_inputs(json, "inputs_mean", space, front->n, spread->inputs_mean);
         write_inputs(json, "inputs_std", space, front->n, spread->inputs_std);
         json_write_object_end(json);
         json_write_array(json, "fronts");
         for (int k = 0; k < spread->n_draws; k++) {
             const struct pareto_front *draw = &spread->draws[k];
+            const struct some_rows of_draw = {draw->n, goals, how->n_terms};
             json_write_object(json, NULL);
             explore_points_write(json, "points", space, draw->n, draw->x);
-            write_rows(json, "values", draw->n, goals, how->n_terms, draw->values);
+            write_rows(json, "values", &of_draw, draw->values);
             json_write_object_end(json);
         }
         json_write_array_end(json);

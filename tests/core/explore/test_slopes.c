@@ -201,7 +201,8 @@ static void case_init(struct case_of_score *c, enum criterion criterion, int var
     c->spread.noise[1] = 0.5;
     c->refs = (struct spread){.n = N_OTHERS, .o = o, .width = WIDE};
     c->refs.a = numbers(c, &rng, (size_t)N_OTHERS * OUT * WIDE, 0.5);
-    ck_assert_int_eq(outlook_init(&c->outlook, 1, 1, 4, 0.1, &c->arena, &err), ERR_OK);
+    ck_assert_int_eq(
+        outlook_init(&c->outlook, &(struct outlook_spec){1, 1, 4, 0.1}, &c->arena, &err), ERR_OK);
     c->outlook.n = 1;
     for (int s = 0; s < OUTLOOK_FUTURES; s++) {
         c->shift[s] = 0.3 * rng_normal(&rng);
@@ -299,7 +300,8 @@ START_TEST(conditioning_has_exact_derivatives)
     double *by_shift = numbers(&c, &rng, OUTLOOK_FUTURES, 1.0);
     double *back = numbers(&c, &rng, WIDE, 0.0);
     ck_assert_int_eq(spread_history_init(&history, WIDE, N_SEEN, &c.arena, &err), ERR_OK);
-    ck_assert_int_eq(outlook_init(&outlook, 4, N_SEEN, 6, NAN, &c.arena, &err), ERR_OK);
+    ck_assert_int_eq(
+        outlook_init(&outlook, &(struct outlook_spec){4, N_SEEN, 6, NAN}, &c.arena, &err), ERR_OK);
     for (int k = 0; k < N_SEEN; k++) {
         pool.noise[k] = 0.1 + 0.2 * k;
         outlook_observe(&outlook, &pool, k, &history, false);
@@ -340,7 +342,8 @@ START_TEST(futures_are_a_latin_hypercube)
     pool.a = numbers(&c, &rng, (size_t)2 * WIDE, 1.0);
     pool.noise = numbers(&c, &rng, 2, 0.0);
     ck_assert_int_eq(spread_history_init(&history, WIDE, 2, &c.arena, &err), ERR_OK);
-    ck_assert_int_eq(outlook_init(&outlook, 2, 2, 6, NAN, &c.arena, &err), ERR_OK);
+    ck_assert_int_eq(outlook_init(&outlook, &(struct outlook_spec){2, 2, 6, NAN}, &c.arena, &err),
+                     ERR_OK);
     outlook_observe(&outlook, &pool, 0, &history, false);
     outlook_observe(&outlook, &pool, 1, &history, false);
     double product = 0.0;
