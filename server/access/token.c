@@ -174,9 +174,25 @@ enum err_code token_make(struct token *token, char text[TOKEN_TEXT_CHARS], struc
     return err->code;
 }
 
-void token_proof_forget(struct token_proof *proof)
+bool token_memory_holds(const struct token_memory *memory, int64_t generation, const char *header,
+                        size_t n)
 {
-    digest_forget(proof, sizeof *proof);
+    return memory->n_header > 0 && memory->generation == generation && memory->n_header == n &&
+           digest_is_same_secret(memory->header, header, n);
+}
+
+void token_memory_keep(struct token_memory *memory, int64_t generation, const char *header,
+                       size_t n, const struct token *token)
+{
+    memory->generation = generation;
+    memory->n_header = n <= sizeof memory->header ? n : 0;
+    memcpy(memory->header, header, memory->n_header);
+    memory->token = *token;
+}
+
+void token_memory_forget(struct token_memory *memory)
+{
+    digest_forget(memory, sizeof *memory);
 }
 
 static bool is_proved(const struct token_proof *proof, const struct token *token,

@@ -23,6 +23,7 @@
 #define TOKEN_SECRET_CHARS (2 * TOKEN_SECRET_BYTES)
 #define TOKEN_SALT_BYTES   16
 #define TOKEN_TEXT_CHARS   (sizeof TOKEN_PREFIX + TOKEN_ID_CHARS + 1 + TOKEN_SECRET_CHARS)
+#define TOKEN_HEADER_CHARS 128 /* "Bearer " and a token, with room for some blanks */
 #define TOKEN_MAX_COUNT    1000 /* in a registry, and in a file */
 #define TOKEN_ALL_MODELS   "*"
 
@@ -76,7 +77,28 @@ struct token_proof {
     char secret[TOKEN_SECRET_CHARS];
 };
 
-void token_proof_forget(struct token_proof *proof);
+/*
+ * The last good token of a connection, as it stood among the tokens of a generation. While these
+ * have not changed, a request with the same header needs no other look at them.
+ */
+struct token_memory {
+    struct token_proof proof;
+    int64_t generation;
+    size_t n_header; /* 0: none is remembered */
+    char header[TOKEN_HEADER_CHARS];
+    struct token token;
+};
+
+/* Is this the header of n characters that is remembered, and have the tokens not changed since?
+ * Takes the same time whatever a wrong header of its length is. */
+bool token_memory_holds(const struct token_memory *memory, int64_t generation, const char *header,
+                        size_t n);
+
+/* Remembers a token that this header proved; one that is too long is not remembered. */
+void token_memory_keep(struct token_memory *memory, int64_t generation, const char *header,
+                       size_t n, const struct token *token);
+
+void token_memory_forget(struct token_memory *memory);
 
 /* Is this the token's secret? Takes the same time whatever a wrong secret is. proof: of an earlier
  * call, or zeroed; set where the secret is the token's; NULL: none. */

@@ -93,7 +93,7 @@ struct token_table *access_tokens(struct access *access)
 
 /* ---- a request ---- */
 
-/* The token that a request names, and whether it is that of the secret. */
+/* The token that a header names, and whether it is that of the secret. */
 static bool find_token(struct access *access, const char *header, struct token_proof *proof,
                        struct token *out)
 {
@@ -113,18 +113,43 @@ static bool find_token(struct access *access, const char *header, struct token_p
     return token_has_secret(out, secret, proof) && out->id[0] != '\0';
 }
 
-static enum err_code keep_token(struct request *req, const struct token *token, struct err *err)
+/*
+ * Finds the good token of a header, which the connection remembers from then on. It stays where it
+ * is as long as the request. NULL: there is none, and err says why.
+ */
+static const struct token *look_up(struct access *access, const struct request *req,
+                                   const char *header, size_t n, struct err *err)
+{
+    struct token found = {.id = ""};
+    struct token_memory *memory = req->memory;
+    if (!find_token(access, header, memory != NULL ? &memory->proof : NULL, &found)) {
+        err_set(err, ERR_UNAUTHORIZED, "the token is not known here");
+        return NULL;
+    }
+    if (memory != NULL) {
+        token_memory_keep(memory, req->caller.generation, header, n, &found);
+        return &memory->token;
+    }
+    struct token *kept = arena_alloc_array(req->arena, 1, sizeof *kept);
+    if (kept == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for the request");
+        return NULL;
+    }
+    *kept = found;
+    return kept;
+}
+
+static enum err_code take_token(struct request *req, const struct token *token, struct err *err)
 {
     struct caller *caller = &req->caller;
-    bool some = strcmp(token->models, TOKEN_ALL_MODELS) != 0;
-    struct limits *limits = arena_alloc_array(req->arena, 1, sizeof *limits);
-    caller->who = arena_strndup(req->arena, token->id, strlen(token->id));
-    caller->models = some ? arena_strndup(req->arena, token->models, strlen(token->models)) : NULL;
-    if (caller->who == NULL || limits == NULL || (some && caller->models == NULL)) {
-        return err_set(err, ERR_NOMEM, "no memory for the request");
+    bool ends = token->revoked_ms != 0 || token->expires_ms != 0;
+    if (ends && !token_is_good(token, db_now_ms())) {
+        return err_set(err, ERR_UNAUTHORIZED, "the token \"%s\" %s", token->id,
+                       token->revoked_ms != 0 ? "was revoked" : "has expired");
     }
-    *limits = token->limits;
-    caller->limits = limits;
+    caller->who = token->id;
+    caller->models = strcmp(token->models, TOKEN_ALL_MODELS) != 0 ? token->models : NULL;
+    caller->limits = &token->limits;
     caller->expires_ms = token->expires_ms;
     return ERR_OK;
 }
@@ -138,13 +163,12 @@ bool access_asks(const struct access *access)
 enum err_code access_identify(struct access *access, struct request *req, enum role *role,
                               struct err *err)
 {
-    struct token token = {.id = ""};
     *role = ROLE_ADMIN;
     req->caller = (struct caller){.who = ACCESS_LOOPBACK};
     if (access == NULL || (access->is_loopback && !access->always)) {
         return ERR_OK; /* whatever tokens there are */
     }
-    token_table_refresh(access->tokens, clock_ns());
+    token_table_refresh(access->tokens, clock_tick_ns());
     /* Before the token is looked up: a change in between is then seen by access_still_holds. */
     req->caller.generation = token_table_generation(access->tokens);
     if (!access_asks(access)) {
@@ -156,15 +180,16 @@ enum err_code access_identify(struct access *access, struct request *req, enum r
         return err_set(err, ERR_UNAUTHORIZED,
                        "this server needs a token, in the header Authorization: Bearer TOKEN");
     }
-    if (!find_token(access, header, req->proof, &token)) {
-        return err_set(err, ERR_UNAUTHORIZED, "the token is not known here");
+    size_t n = strlen(header);
+    const struct token *token =
+        req->memory != NULL && token_memory_holds(req->memory, req->caller.generation, header, n)
+            ? &req->memory->token
+            : look_up(access, req, header, n, err);
+    if (token == NULL || take_token(req, token, err) != ERR_OK) {
+        return err->code;
     }
-    if (!token_is_good(&token, db_now_ms())) {
-        return err_set(err, ERR_UNAUTHORIZED, "the token \"%s\" %s", token.id,
-                       token.revoked_ms != 0 ? "was revoked" : "has expired");
-    }
-    *role = token.role;
-    return keep_token(req, &token, err);
+    *role = token->role;
+    return ERR_OK;
 }
 
 bool access_still_holds(const struct access *access, const struct request *req)

@@ -255,7 +255,7 @@ void token_table_look(struct token_table *table)
     struct err fault = ERR_INIT;
     (void)begin_look(table, true);
     if (look(table, clock_ns(), &fault) != ERR_OK) {
-        atomic_store_explicit(&table->looked_ns, clock_ns() - LOOK_NS, memory_order_relaxed);
+        atomic_store_explicit(&table->looked_ns, clock_ns() - 2 * LOOK_NS, memory_order_relaxed);
     }
     end_look(table);
 }

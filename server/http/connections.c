@@ -24,7 +24,7 @@
 
 #define SECOND_NS  1000000000.0
 #define MAX_RESTS  256   /* pieces of a body that are thrown away before its refusal is sent */
-#define MIN_BUFFER 16384 /* bytes; half of what a connection has, the rest may hold the head */
+#define MIN_BUFFER 8192 /* bytes; half of what a connection has, the rest may hold the head */
 
 void connections_add(struct connections *all, struct connection *connection, int fd, int64_t now_ns)
 {
@@ -181,7 +181,7 @@ static void tell_of_long_line(const struct connection *c)
 {
     static const char problem[] =
         "{\"type\":\"about:blank\",\"title\":\"a limit is exceeded\",\"status\":400,"
-        "\"detail\":\"a line between the chunks of the body is longer than 32768 bytes\"}";
+        "\"detail\":\"a line between the chunks of the body is longer than 16384 bytes\"}";
     char answer[sizeof problem + 160];
     char rest[4096];
     int len = snprintf(answer, sizeof answer,

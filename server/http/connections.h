@@ -32,7 +32,7 @@ struct tls_channel;
 struct connection {
     int fd;
     struct peer peer;         /* its address */
-    struct token_proof proof; /* of the last token */
+    struct token_memory memory; /* of the last token */
     bool of_proxy;            /* it comes from a proxy that says for whom it asks */
     struct tls *tls;          /* that its handshake takes the certificate from; NULL: plain HTTP */
     void *session; /* of GnuTLS, known once a body comes in chunks; NULL: plain HTTP, or none has */

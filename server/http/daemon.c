@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/listener.h"
+#include "http/gather.h"
 #include "http/place.h"
 #include "http/serve.h"
 #include "http/worker.h"
@@ -151,7 +152,7 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
             .look = look_at_connections,
             .unstick = end_stuck_connections,
             .shed = shed_connections,
-            .end_turn = place_send_all_held,
+            .end_turn = gather_end_turn,
             .add = place_add,
             .count = count_connections,
             .ctx = thread,

@@ -26,6 +26,9 @@ typedef void daemon_sent(void *ctx, const struct request *req);
  */
 typedef void daemon_head(void *ctx, struct request *req, struct response *res);
 
+/* Runs the items of requests that were gathered (exchange_ops.gather); on a pool thread. */
+typedef void daemon_run_gathered(void *ctx, void *const *items, int n);
+
 /* Called once the request is over, however it ended, also when its client had gone. */
 typedef void daemon_over(void *ctx, struct request *req);
 
@@ -52,6 +55,7 @@ struct daemon_settings {
     daemon_handler *handler;
     daemon_sent *sent; /* NULL: nobody wants to know */
     daemon_over *over; /* NULL: nothing to do */
+    daemon_run_gathered *run_gathered; /* NULL: nothing is ever gathered */
     void *ctx;
 };
 

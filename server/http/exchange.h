@@ -53,6 +53,13 @@ struct request_times; /* api/request_times.h */
 struct exchange_ops {
     void (*suspend)(struct exchange *exchange);
     void (*resume)(struct exchange *exchange);
+    /*
+     * Leaves an item to be run together with those of other requests that have come at the same
+     * time. The request must then be put aside (struct later), without being suspended, and is
+     * called again once the item has been run. False: no others are expected, and nothing was done.
+     * NULL: it never can.
+     */
+    bool (*gather)(struct exchange *exchange, void *item);
     /* Has the client closed its end while the request was suspended? */
     bool (*gone)(const struct exchange *exchange);
     /* The address of the client, as a number; "" when it is not known. NULL: none ever is. */
@@ -100,7 +107,7 @@ struct request {
     bool audited;     /* it is in the audit log */
     unsigned counted; /* by which limits it is counted as under way (api/quota.h) */
     struct caller caller;
-    struct token_proof *proof; /* of the connection's last token; NULL: it keeps none */
+    struct token_memory *memory; /* of the connection's last token; NULL: it keeps none */
     const struct peer *peer;   /* the client's address, while the exchange lives; NULL: not known */
     size_t n_received;         /* bytes of the body, kept or not, and those that were inflated */
     size_t n_charged;          /* of them, charged to the limits of token and address */

@@ -42,13 +42,17 @@ static enum MHD_Result collect(void *ctx, enum MHD_ValueKind kind, const char *k
         return MHD_YES;
     }
     const char *text = value != NULL ? value : "";
+    if (!c->decode) {
+        c->list[c->n++] = (struct header){key, text}; /* the library keeps the head that long */
+        return MHD_YES;
+    }
     char *name = arena_strndup(c->arena, key, strlen(key));
     char *copy = arena_strndup(c->arena, text, strlen(text));
     if (name == NULL || copy == NULL) {
         c->no_memory = true;
         return MHD_NO;
     }
-    if (c->decode && (!percent_decode(name) || !percent_decode(copy))) {
+    if (!percent_decode(name) || !percent_decode(copy)) {
         c->bad = true;
         return MHD_NO;
     }

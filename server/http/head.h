@@ -18,7 +18,7 @@ bool head_read(struct MHD_Connection *connection, const char *method, const char
 
 /*
  * For the library, which calls it with a request's target before it reads the query there. The
- * library keeps parameters in the same 32 KiB as the head. Where these do not suffice it means to
+ * library keeps parameters in the same 16 KiB as the head. Where these do not suffice it means to
  * answer 431, but goes on as if it had not, and closes the connection without a word. So what
  * follows the first parameter beyond HEAD_MAX_QUERY is cut off, and head_read refuses the request.
  * NULL, always.

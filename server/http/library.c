@@ -11,7 +11,7 @@
 #include "http/place.h"
 
 /* Buffers of a connection. The library clears them after each request, so more is slower. */
-#define CONNECTION_BYTES ((size_t)32 * 1024)
+#define CONNECTION_BYTES ((size_t)16 * 1024)
 /* The library's own limit of connections is never met: worker.h says why. */
 #define LIBRARY_CONNECTIONS 1000000000u
 /* The strictest that RFC 9112 allows a server to be. */

@@ -116,7 +116,7 @@ void place_close(struct serve_thread *thread, struct MHD_Connection *connection,
     if (place != NULL) {
         forget_held(&thread->connections, place);
         connections_remove(&thread->connections, place);
-        token_proof_forget(&place->proof);
+        token_memory_forget(&place->memory);
         mem_free(place->channel);
         mem_free(place);
     }

@@ -77,6 +77,7 @@ static enum err_code hold_room(struct exchange *ex, size_t n, struct err *err)
 
 static const struct exchange_ops ops = {.suspend = suspend,
                                         .resume = resume,
+                                        .gather = gather_add,
                                         .gone = gone,
                                         .address = write_address,
                                         .inflate = inflate_body,
@@ -111,7 +112,7 @@ static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Con
     ex->connection = connection;
     ex->req.ops = &ops;
     ex->req.exchange = ex;
-    ex->req.proof = &place->proof;
+    ex->req.memory = &place->memory;
     ex->req.arena = &ex->arena;
     ex->req.body = "";
     err_clear(&ex->req.transport);
@@ -132,6 +133,7 @@ void serve_completed(void *ctx, struct MHD_Connection *connection, void **state,
     (void)connection;
     *state = NULL;
     if (ex != NULL) {
+        gather_drop(ex);
         place_send_held(ex->place);
         worker_note_end(ex->thread->worker);
         if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && ex->serve->settings.sent != NULL) {
@@ -181,7 +183,7 @@ static enum MHD_Result answer(struct exchange *ex)
     connection_enter(ex->place, CONNECTION_WORK, clock_tick_ns());
     ex->serve->settings.handler(ex->serve->settings.ctx, &ex->req, &res);
     if (ex->req.later.run != NULL) {
-        return MHD_YES; /* suspended; called again when resumed */
+        return MHD_YES; /* suspended or gathered; called again when its turn has come */
     }
     ex->answered = true;
     if (res.source.endless || res.source.needs_no_body) {
@@ -303,7 +305,7 @@ enum MHD_Result serve_request(void *ctx, struct MHD_Connection *connection, cons
         *size = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
-    if (ex->answered) {
+    if (ex->answered || ex->item != NULL) {
         return MHD_YES;
     }
     return ex->refusal.status != 0 ? send_refusal(ex) : answer(ex);

@@ -9,6 +9,7 @@
 #include "http/body.h"
 #include "http/connections.h"
 #include "http/daemon.h"
+#include "http/gather.h"
 #include "access/peers.h"
 #include "tls/tls.h"
 
@@ -44,6 +45,7 @@ struct serve_thread {
     struct tls *tls;    /* for its connections; NULL: plain HTTP */
     atomic_int n_given; /* connections given to this thread and not yet closed */
     struct connections connections;
+    struct gathered gathered;
     bool ended;                      /* a connection has been closed since this was last false */
     struct connection_counts counts; /* of the last look */
     atomic_int by_state[CONNECTION_N_STATES]; /* counts of the last look, for other threads */

@@ -21,6 +21,7 @@ struct exchange {
     struct peer client_peer;
     struct body_source source; /* while it is sent */
     struct body body;
+    void *item; /* while it is gathered (http/gather.h) */
     bool answered;
     bool closes;             /* the connection ends with the answer */
     bool stays;              /* it is sure that it does not; known only over TLS */

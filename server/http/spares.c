@@ -6,6 +6,8 @@
 
 /* Between two calls of serve_give_back: then making memory anew costs nothing. */
 #define FEW_REQUESTS 50
+/* All that a thread gathers are under way at the same time. */
+#define SPARES_PER_THREAD (GATHER_MAX + 2)
 
 struct exchange *exchange_get(struct serve *serve)
 {
@@ -57,7 +59,7 @@ void exchange_put(struct exchange *ex)
     arena_clear(&clean.arena);
     *ex = clean;
     pthread_mutex_lock(&serve->lock);
-    bool keep = serve->n_spare < 2 * serve->settings.n_threads;
+    bool keep = serve->n_spare < serve->settings.n_threads * SPARES_PER_THREAD;
     if (keep) {
         ex->next = serve->spare;
         serve->spare = ex;

@@ -12,6 +12,12 @@
 ! Arrays have a row for each prediction: x(row, input), mean(row, output), jacobian(row, output, input).
 ! With by_column=.true. they have a column for each: x(input, row), mean(output, row),
 ! jacobian(input, output, row). They are real64 or real32, and all of one kind.
+!
+! Inputs that are categories may have words: words(row, k) of the input word_columns(k), counted from
+! 1, without the blanks at its end. What x has there is not looked at:
+!
+!   character(len=6) :: mesh(100, 1)
+!   call surr_predict(heat, x, mean, words=mesh, word_columns=[2], stat=stat)
 module surrogated
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: int64, real32, real64
@@ -58,6 +64,18 @@ module surrogated
     type(c_ptr) :: words = c_null_ptr
     integer(c_int) :: n_words = 0
   end type c_rows
+
+  type, bind(c) :: c_words
+    integer(c_int) :: column = -1
+    type(c_ptr) :: words = c_null_ptr
+  end type c_words
+
+  ! Words as C has them, and what they point to.
+  type :: held_words
+    type(c_words), allocatable :: columns(:)
+    type(c_ptr), allocatable :: at(:, :) ! [rows, columns]
+    character(kind=c_char), allocatable :: text(:) ! all of them, each with its end
+  end type held_words
 
   type, bind(c) :: c_prediction
     integer(c_int) :: n_outputs = 0
@@ -274,6 +292,44 @@ contains
     rows%n_columns = int(merge(sizes(1), sizes(2), columns), c_int)
   end function described
 
+  ! Gives the rows their words, which must live as long as they are used. Words that are not for all
+  ! rows, or not for as many columns as there are, are left out, which C refuses.
+  subroutine attach(words, columns, rows, held)
+    character(len=*), intent(in), optional :: words(:, :)
+    integer, intent(in), optional :: columns(:)
+    type(c_rows), intent(inout) :: rows
+    type(held_words), intent(out), target :: held
+    integer :: i, k, n
+    if (.not. (present(words) .or. present(columns))) return
+    n = 1
+    if (present(columns)) n = max(n, size(columns))
+    allocate (held%columns(n))
+    rows%words = c_loc(held%columns(1))
+    rows%n_words = int(n, c_int)
+    if (.not. (present(words) .and. present(columns))) return
+    if (size(words, 1) /= rows%n_rows .or. size(words, 2) /= size(columns) .or. size(words) == 0) return
+    allocate (held%at(size(words, 1), n), held%text((len(words) + 1) * size(words)))
+    do k = 1, n
+      do i = 1, size(words, 1)
+        call put_word(words(i, k), ((k - 1) * size(words, 1) + i - 1) * (len(words) + 1) + 1, held, i, k)
+      end do
+      held%columns(k)%column = int(columns(k) - 1, c_int)
+      held%columns(k)%words = c_loc(held%at(1, k))
+    end do
+  end subroutine attach
+
+  subroutine put_word(word, first, held, i, k)
+    character(len=*), intent(in) :: word
+    integer, intent(in) :: first, i, k
+    type(held_words), intent(inout), target :: held
+    integer :: at
+    do at = 1, len_trim(word)
+      held%text(first + at - 1) = word(at:at)
+    end do
+    held%text(first + len_trim(word)) = c_null_char
+    held%at(i, k) = c_loc(held%text(first))
+  end subroutine put_word
+
   ! Takes the number of outputs from the shape of a result, or makes it -1, which C refuses, when
   ! the shape does not go with the inputs or with the results before.
   subroutine fit(rows, sizes, answer)
@@ -308,17 +364,21 @@ contains
   end subroutine finish
 
   subroutine predict_64(s, x, mean, std, variance, jacobian, jacobian_std, by_column, version, &
-                        n_extrapolated, stat)
+                        n_extrapolated, words, word_columns, stat)
     type(surr_handle), intent(in) :: s
     real(real64), intent(in), contiguous, target :: x(:, :)
     real(real64), intent(inout), contiguous, target, optional :: mean(:, :), std(:, :), variance(:, :)
     real(real64), intent(inout), contiguous, target, optional :: jacobian(:, :, :), jacobian_std(:, :, :)
     logical, intent(in), optional :: by_column
     integer(int64), intent(out), optional :: version, n_extrapolated
+    character(len=*), intent(in), optional :: words(:, :)
+    integer, intent(in), optional :: word_columns(:)
     integer, intent(out) :: stat
     type(c_rows) :: rows
     type(c_prediction) :: answer
+    type(held_words), target :: held
     rows = described(at_64(x), shape(x), REAL64_OF_C, by_column)
+    call attach(words, word_columns, rows, held)
     if (present(mean)) then
       answer%mean = at_64(mean)
       call fit(rows, shape(mean), answer)
@@ -343,17 +403,21 @@ contains
   end subroutine predict_64
 
   subroutine predict_32(s, x, mean, std, variance, jacobian, jacobian_std, by_column, version, &
-                        n_extrapolated, stat)
+                        n_extrapolated, words, word_columns, stat)
     type(surr_handle), intent(in) :: s
     real(real32), intent(in), contiguous, target :: x(:, :)
     real(real32), intent(inout), contiguous, target, optional :: mean(:, :), std(:, :), variance(:, :)
     real(real32), intent(inout), contiguous, target, optional :: jacobian(:, :, :), jacobian_std(:, :, :)
     logical, intent(in), optional :: by_column
     integer(int64), intent(out), optional :: version, n_extrapolated
+    character(len=*), intent(in), optional :: words(:, :)
+    integer, intent(in), optional :: word_columns(:)
     integer, intent(out) :: stat
     type(c_rows) :: rows
     type(c_prediction) :: answer
+    type(held_words), target :: held
     rows = described(at_32(x), shape(x), REAL32_OF_C, by_column)
+    call attach(words, word_columns, rows, held)
     if (present(mean)) then
       answer%mean = at_32(mean)
       call fit(rows, shape(mean), answer)
@@ -394,40 +458,48 @@ contains
 
   ! ---- rows and jobs ----
 
-  subroutine append_64(s, x, y, key, missing, by_column, receipt, stat)
+  subroutine append_64(s, x, y, key, missing, by_column, receipt, words, word_columns, stat)
     type(surr_handle), intent(in) :: s
     real(real64), intent(in), contiguous, target :: x(:, :), y(:, :)
     character(len=*), intent(in), optional :: key
     logical, intent(in), optional :: missing, by_column
     type(surr_receipt), intent(out), optional :: receipt
+    character(len=*), intent(in), optional :: words(:, :)
+    integer, intent(in), optional :: word_columns(:)
     integer, intent(out) :: stat
     call append(s, described(at_64(x), shape(x), REAL64_OF_C, by_column), &
-                described(at_64(y), shape(y), REAL64_OF_C, by_column), key, missing, receipt, stat)
+                described(at_64(y), shape(y), REAL64_OF_C, by_column), key, missing, receipt, words, word_columns, stat)
   end subroutine append_64
 
-  subroutine append_32(s, x, y, key, missing, by_column, receipt, stat)
+  subroutine append_32(s, x, y, key, missing, by_column, receipt, words, word_columns, stat)
     type(surr_handle), intent(in) :: s
     real(real32), intent(in), contiguous, target :: x(:, :), y(:, :)
     character(len=*), intent(in), optional :: key
     logical, intent(in), optional :: missing, by_column
     type(surr_receipt), intent(out), optional :: receipt
+    character(len=*), intent(in), optional :: words(:, :)
+    integer, intent(in), optional :: word_columns(:)
     integer, intent(out) :: stat
     call append(s, described(at_32(x), shape(x), REAL32_OF_C, by_column), &
-                described(at_32(y), shape(y), REAL32_OF_C, by_column), key, missing, receipt, stat)
+                described(at_32(y), shape(y), REAL32_OF_C, by_column), key, missing, receipt, words, word_columns, stat)
   end subroutine append_32
 
-  subroutine append(s, inputs, outputs, key, missing, receipt, stat)
+  subroutine append(s, inputs, outputs, key, missing, receipt, words, word_columns, stat)
     type(surr_handle), intent(in) :: s
     type(c_rows), intent(in) :: inputs, outputs
     character(len=*), intent(in), optional :: key
     logical, intent(in), optional :: missing
     type(surr_receipt), intent(out), optional :: receipt
+    character(len=*), intent(in), optional :: words(:, :)
+    integer, intent(in), optional :: word_columns(:)
     integer, intent(out) :: stat
     type(c_upload) :: upload
+    type(held_words), target :: held
     type(surr_receipt) :: stored
     character(kind=c_char), allocatable, target :: c_key(:)
     call to_c(key, c_key)
     upload%inputs = inputs
+    call attach(words, word_columns, upload%inputs, held)
     upload%outputs = outputs
     upload%key = address(c_key)
     if (present(missing)) upload%missing = merge(1_c_int, 0_c_int, missing)

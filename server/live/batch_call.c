@@ -80,3 +80,15 @@ void batch_call_end(struct batch_call *call)
         }
     }
 }
+
+void batch_call_count(const struct batch_call *call, struct metrics *metrics)
+{
+    long n_rows = 0;
+    for (const struct batch_item *item = call->items; item != NULL; item = item->next) {
+        n_rows += item->request->n;
+    }
+    metrics_add(&metrics->batches, 1);
+    metrics_add(&metrics->batched_requests, call->n_items);
+    histogram_observe_size(&metrics->call_requests[0], call->n_items);
+    histogram_observe_size(&metrics->call_rows[0], n_rows);
+}

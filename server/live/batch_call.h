@@ -3,6 +3,7 @@
 #ifndef BATCH_CALL_H
 #define BATCH_CALL_H
 
+#include "base/metrics.h"
 #include "predict/predict.h"
 
 #include <stdint.h>
@@ -57,5 +58,8 @@ enum err_code batch_call_begin(struct batch_call *call);
  * several items may have caused the error, each is predicted again alone.
  */
 void batch_call_end(struct batch_call *call);
+
+/* Counts a call that has ended, with its requests and rows; its items may not have gone yet. */
+void batch_call_count(const struct batch_call *call, struct metrics *metrics);
 
 #endif

@@ -20,11 +20,17 @@
  * Requests with at most this many multiplications run in their caller's thread. SMALL_WORK takes
  * about 20 us: handing such a request to another thread would cost more than joining gains (on a
  * virtual machine a wake-up takes 8 to 37 us). IDLE_WORK takes about 1 ms and counts while there is
- * nothing else to do, so that an idle server adds no delay. W1 of the benchmarks (30 us) gains a
- * third in requests per second from joining, at 64 connections.
+ * nothing else to do, so that an idle server adds no delay.
  */
 #define SMALL_WORK 1e5
 #define IDLE_WORK  4e6
+/*
+ * Requests that an HTTP thread runs together have from so many multiplications, so that joining
+ * gains more than it costs (a row of W1 of the benchmarks costs half in a joint call), to so many,
+ * of which BATCH_TOGETHER_MAX take about a millisecond.
+ */
+#define TOGETHER_MIN 3e4
+#define TOGETHER_MAX 2e5
 /* Between two calls of batcher_give_back: then making memory anew costs nothing. */
 #define FEW_TURNS 50
 
@@ -34,7 +40,7 @@ struct call {
     int next_tile; /* guarded by the lock, like running, failed and batch.err */
     int running;   /* tiles under way */
     bool failed;   /* the tiles left are skipped */
-    long n_rows;
+    struct arena scratch; /* of tiles that run in the thread of a caller */
 };
 
 struct batcher {
@@ -143,6 +149,7 @@ static struct call *call_get(struct batcher *b)
 static void call_put(struct batcher *b, struct call *call)
 {
     arena_clear(&call->batch.arena);
+    arena_clear(&call->scratch);
     pthread_mutex_lock(&b->lock);
     call->source.next = (struct source *)b->free_calls;
     b->free_calls = call;
@@ -153,10 +160,7 @@ static void call_put(struct batcher *b, struct call *call)
 static void call_end(struct batcher *b, struct call *call)
 {
     batch_call_end(&call->batch);
-    metrics_add(&b->settings.metrics->batches, 1);
-    metrics_add(&b->settings.metrics->batched_requests, call->batch.n_items);
-    histogram_observe_size(&b->settings.metrics->call_requests[0], call->batch.n_items);
-    histogram_observe_size(&b->settings.metrics->call_rows[0], call->n_rows);
+    batch_call_count(&call->batch, b->settings.metrics);
     forget_work(b, call->batch.items);
     end_all(b, call->batch.items);
     call_put(b, call);
@@ -177,16 +181,15 @@ static struct call *call_begin(struct batcher *b, struct batch_item *items)
         return NULL;
     }
     struct arena arena = call->batch.arena;
+    struct arena scratch = call->scratch;
     int64_t now_ns = clock_ns();
-    long n_rows = 0;
     for (struct batch_item *item = items; item != NULL; item = item->next) {
         item->begun_ns = now_ns;
-        n_rows += item->request->n;
     }
     *call = (struct call){
         .source.kind = SOURCE_CALL,
         .batch = {.items = items, .n_items = n_items, .arena = arena, .err = ERR_INIT},
-        .n_rows = n_rows,
+        .scratch = scratch,
         .next_tile = 1,
         .running = 1};
     if (batch_call_begin(&call->batch) != ERR_OK) {
@@ -377,6 +380,7 @@ static void free_all_calls(struct call *calls)
     while (calls != NULL) {
         struct call *next = (struct call *)calls->source.next;
         arena_release(&calls->batch.arena);
+        arena_release(&calls->scratch);
         mem_free(calls);
         calls = next;
     }
@@ -435,6 +439,37 @@ bool batcher_run(struct batcher *batcher, struct batch_item *item)
     batcher->n_inline--;
     pthread_mutex_unlock(&batcher->lock);
     return true;
+}
+
+bool batcher_gains(const struct batch_item *item)
+{
+    double work = predict_work(item->model, item->request);
+    return work >= TOGETHER_MIN && work <= TOGETHER_MAX;
+}
+
+static void count_inline(struct batcher *b, int change)
+{
+    pthread_mutex_lock(&b->lock);
+    b->n_inline += change;
+    b->n_turns += change > 0;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void batcher_run_all(struct batcher *batcher, struct batch_item *const *items, int n)
+{
+    struct call *call = n > 1 ? call_get(batcher) : NULL;
+    struct batch_together together = {.max_rows = batcher->settings.batch_rows,
+                                      .metrics = batcher->settings.metrics};
+    if (call != NULL) {
+        together.call = &call->batch;
+        together.scratch = &call->scratch;
+    }
+    count_inline(batcher, 1);
+    batch_together_run(&together, items, n);
+    count_inline(batcher, -1);
+    if (call != NULL) {
+        call_put(batcher, call);
+    }
 }
 
 double batcher_work(struct batcher *batcher)

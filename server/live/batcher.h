@@ -6,7 +6,7 @@
  * (core/predict/predict_join): under load the weights of a draw are read once for many rows.
  * Nothing waits for a call to fill. An idle thread takes what is there, so requests are joined only
  * while all threads are busy, and a small request runs at once in its caller's thread if there is
- * room.
+ * room. Small ones that an HTTP thread has read in one turn are joined there (http/gather).
  *
  * Calls are computed in tiles of rows. Models with waiting requests and calls with tiles left take
  * turns, a tile at a time, so that neither a large request nor a busy model delays the others.
@@ -15,7 +15,7 @@
 #define BATCHER_H
 
 #include "base/metrics.h"
-#include "live/batch_call.h"
+#include "live/batch_together.h"
 
 struct batcher_settings {
     int n_threads;
@@ -36,6 +36,15 @@ enum err_code batcher_start(const struct batcher_settings *settings, struct batc
  * item->err says how it ended; `done` is not called.
  */
 bool batcher_run(struct batcher *batcher, struct batch_item *item) MUST_CHECK;
+
+/*
+ * Runs n small requests, at most BATCH_TOGETHER_MAX, that have come to a thread at the same time at
+ * once in that thread (batch_together.h).
+ */
+void batcher_run_all(struct batcher *batcher, struct batch_item *const *items, int n);
+
+/* Is the item small enough for batcher_run_all, and not so small that this would gain nothing? */
+bool batcher_gains(const struct batch_item *item);
 
 /*
  * Is there room in the queue? ERR_QUEUE_FULL has the seconds after which there will be, estimated

@@ -51,10 +51,12 @@ LAYERS = {
     "server/api/ui": BELOW_API + ["server/api", "server/ui"],
     **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
        for folder in ("server/api/umbridge", "server/api/oip", "server/api/explore", "server/api/analyses")},
-    "server/client": CORE + FORMATS + ["server/base", "server/documents"],
+    "server/plot": CORE + ["server/base", "server/formats"],
+    "server/client": CORE + FORMATS + ["server/base", "server/documents", "server/plot"],
     "server/client/pieces": CORE + FORMATS + ["server/base", "server/documents", "server/client"],
-    "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/client",
-                                                "server/client/pieces"],
+    "server/client/plots": CORE + FORMATS + ["server/base", "server/documents", "server/plot", "server/client"],
+    "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/plot", "server/client",
+                                                "server/client/pieces", "server/client/plots"],
     "server/library": CORE + ["server/base", "server/formats", "server/client"],
     "server": BELOW_API + ["server/store", "server/api", "server/client"],
 }
@@ -69,6 +71,7 @@ OWNERS = {
                      "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/formats/safetensors.", "server/documents/", "server/api/", "server/client/",
                    "server/library/"],
+    "cairo-": ["server/plot/cairo_api.h"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "zlib.h": ["server/formats/zlib_memory.h"],
     "gnutls/": ["server/base/digest.c", "server/tls/"],

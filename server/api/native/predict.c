@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST /predict, and the same with the model or its version in the path. A small request for a
- * model in memory is answered at once. One with a large body is read by another thread, which also
+ * model in memory is answered at once, or with others that have come at the same time. One with a large body is read by another thread, which also
  * reads a model that is not in memory (api/aside). Much work is done by compute threads
  * (live/batcher). The request is suspended meanwhile. Of an answer that is too large to be held
  * they compute the first block, and the others as the client reads (answer_stream.h).
@@ -12,6 +12,7 @@
 #include "api/exports/answer_room.h"
 #include "api/native/answer_stream.h"
 #include "api/native/predict_answer.h"
+#include "api/native/run_place.h"
 #include "api/quota.h"
 #include "api/request_times.h"
 #include "base/mem_budget.h"
@@ -157,8 +158,8 @@ static void prepare_item(struct prediction *p)
                                   .err = ERR_INIT};
 }
 
-/* Computes a small request at once, or gets a place in the queue; *later says which. */
-static enum err_code compute_or_queue(struct prediction *p, bool *later, struct err *err)
+/* Computes a small request at once, leaves it with others, or gets a place in the queue. */
+static enum err_code compute_or_queue(struct prediction *p, enum run_place *place, struct err *err)
 {
     struct batcher *batcher = p->app->batcher;
     if (predict_check(p->served->model, &p->request.predict, err) != ERR_OK ||
@@ -166,19 +167,16 @@ static enum err_code compute_or_queue(struct prediction *p, bool *later, struct 
         return err->code;
     }
     prepare_item(p);
-    *later = false;
-    enum mem_kind kind = mem_kind_use(MEM_ANSWERS);
-    bool done = batcher_run(batcher, &p->item);
-    mem_kind_use(kind);
-    if (done) {
+    *place = run_find_place(batcher, p->req, &p->item);
+    if (*place != RUN_QUEUED) {
         return ERR_OK;
     }
     if (p->req->ops == NULL) {
         struct predict_request alone = *p->item.request;
         alone.n_threads = p->app->config->predict_threads;
+        *place = RUN_DONE;
         return predict_run(p->served->model, &alone, p->item.arena, p->item.result, err);
     }
-    *later = true;
     return batcher_admit(batcher, &p->item, err);
 }
 
@@ -186,19 +184,21 @@ static enum err_code compute_or_queue(struct prediction *p, bool *later, struct 
 static enum err_code go_on(void *ctx, struct response *res, struct err *err)
 {
     struct prediction *p = ctx;
-    bool later = false;
+    enum run_place place = RUN_DONE;
     p->parsed_ns = clock_ns();
     request_times_parsed_at(p->req, p->parsed_ns);
-    if (compute_or_queue(p, &later, err) != ERR_OK) {
+    if (compute_or_queue(p, &place, err) != ERR_OK) {
         release_model(p);
         return err->code;
     }
-    if (!later) {
+    if (place == RUN_DONE) {
         return answer_and_release(p, res, err);
     }
     res->later = (struct later){.run = answer_and_release, .drop = release_model, .ctx = p};
-    p->req->ops->suspend(p->req->exchange);
-    batcher_submit(p->app->batcher, &p->item);
+    if (place == RUN_QUEUED) {
+        p->req->ops->suspend(p->req->exchange);
+        batcher_submit(p->app->batcher, &p->item);
+    }
     return ERR_OK;
 }
 

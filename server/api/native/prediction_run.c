@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/prediction_run.h"
 
+#include "api/native/run_place.h"
 #include "api/request_times.h"
 #include "base/mem_budget.h"
 
@@ -78,11 +79,11 @@ static void resume_exchange(void *ctx)
     run->req->ops->resume(run->req->exchange);
 }
 
-/* Computes it here, or gets a place in the queue; *later says which. */
-static enum err_code compute_or_queue(struct prediction_run *run, bool *later, struct err *err)
+/* Computes it here, leaves it with others, or gets a place in the queue. */
+static enum err_code compute_or_queue(struct prediction_run *run, enum run_place *place,
+                                      struct err *err)
 {
     struct batcher *batcher = run->app->batcher;
-    *later = false;
     if (predict_check(run->served->model, run->predict, err) != ERR_OK ||
         answer_room_claim(run->app,
                           predict_bytes(run->served->model, run->predict) + run->n_answer_bytes,
@@ -100,36 +101,36 @@ static enum err_code compute_or_queue(struct prediction_run *run, bool *later, s
                                     .counts_calls = run->counts_calls,
                                     .leads = run->counts_calls,
                                     .err = ERR_INIT};
-    enum mem_kind kind = mem_kind_use(MEM_ANSWERS);
-    bool done = batcher_run(batcher, &run->item);
-    mem_kind_use(kind);
-    if (done) {
+    *place = run_find_place(batcher, run->req, &run->item);
+    if (*place != RUN_QUEUED) {
         return ERR_OK;
     }
     if (run->req->ops == NULL) {
         struct predict_request alone = *run->predict;
         alone.n_threads = run->app->config->predict_threads;
+        *place = RUN_DONE;
         return predict_run(run->served->model, &alone, run->req->arena, &run->result, err);
     }
-    *later = true;
     return batcher_admit(batcher, &run->item, err);
 }
 
 enum err_code prediction_run_start(struct prediction_run *run, struct response *res,
                                    struct err *err)
 {
-    bool later = false;
+    enum run_place place = RUN_DONE;
     run->parsed_ns = clock_ns();
     request_times_parsed_at(run->req, run->parsed_ns);
-    if (compute_or_queue(run, &later, err) != ERR_OK) {
+    if (compute_or_queue(run, &place, err) != ERR_OK) {
         end_run(run, err);
         return err->code;
     }
-    if (!later) {
+    if (place == RUN_DONE) {
         return answer(run, res, err);
     }
     res->later = (struct later){.run = answer, .drop = drop, .ctx = run};
-    run->req->ops->suspend(run->req->exchange);
-    batcher_submit(run->app->batcher, &run->item);
+    if (place == RUN_QUEUED) {
+        run->req->ops->suspend(run->req->exchange);
+        batcher_submit(run->app->batcher, &run->item);
+    }
     return ERR_OK;
 }

@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY, HERE, PATIENCE, Server, document
+from harness import BINARY, HERE, PATIENCE, Server, architecture, document
 from library_harness import clean_environment
 
 FOLDER = os.environ["LIBRARY_FOLDER"]
 EXAMPLES = os.path.join(HERE, "..", "..", "client-examples", "libsurrogated")
 PROGRAMS = {name: os.environ.get("EXAMPLE_" + name.upper()) for name in ("predict", "heat", "heat_mpi")}
+WORDS = os.environ.get("LIBRARY_WORDS")
 MPIRUN = shutil.which("mpirun")
 SANITIZED = os.environ["SANITIZER"] != "none"
 
@@ -121,6 +122,25 @@ class Programs(unittest.TestCase):
             file.write("#include <surrogated.h>\nint main() { return surr_code_text(0)[0] != 'd'; }\n")
         subprocess.run(["c++", "-Wall", "-Werror", file.name, "-o", program, *flags], check=True)
         self.assertEqual(self.run_program(program, LD_LIBRARY_PATH=libraries).returncode, 0)
+
+    @unittest.skipIf(WORDS is None, "no Fortran compiler: apt-get install gfortran")
+    def test_words_of_categories_in_fortran(self):
+        space = {"inputs": [{"name": "k"}, {"name": "mesh", "type": "category", "values": ["coarse", 'fine "2"', "medium"]}],
+                 "outputs": [{"name": "q"}, {"name": "r"}]}
+        self.server.request("PUT", "/v1/models/w", document(arch=architecture(inputs=4, outputs=2), space=space))
+        given = [[0.125, 'fine "2"'], [0.5, "coarse"], [-0.75, "medium"], [0.25, "coarse"]]
+        answer = self.server.request("POST", "/v1/models/w/predict", {"inputs": given, "return": ["mean"]})[2]
+        for where in (self.url, self.export("w")):
+            done = self.run_program(WORDS, "w", where=where)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+            *means, short, beyond, too_many, no_column, stored = done.stdout.splitlines()
+            self.assertEqual([list(map(float, line.split())) for line in means], answer["mean"])
+            for line in (short, beyond, too_many, no_column):
+                self.assertEqual(line, "1 inputs: words 0 have no column or are at NULL")
+            self.assertEqual(stored, "0 4" if where == self.url else "12 0")
+        rows = self.server.request("GET", "/v1/models/w/data/rows")[2]
+        self.assertEqual(rows["inputs"], given)
+        self.assertEqual(rows["outputs"], [[1, -1], [2, -2], [3, -3], [4, -4]])
 
     @unittest.skipIf(PROGRAMS["heat"] is None, "no Fortran compiler: apt-get install gfortran")
     def test_the_heat_equation_in_fortran(self):

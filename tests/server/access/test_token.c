@@ -142,7 +142,6 @@ END_TEST
 /* What was proved of one secret is not believed of another, nor of another token. */
 START_TEST(a_proof_is_of_one_secret_and_one_digest)
 {
-    static const struct token_proof nothing;
     struct token token = {.id = ""};
     struct token other = {.id = ""};
     struct token_proof proof = {.known = false};
@@ -183,8 +182,38 @@ START_TEST(a_proof_is_of_one_secret_and_one_digest)
     token.salt[0] ^= 1;
     token.digest[SHA256_BYTES - 1] ^= 1;
     ck_assert(!token_has_secret(&token, secret, &proof));
-    token_proof_forget(&proof);
-    ck_assert_int_eq(memcmp(&proof, &nothing, sizeof proof), 0);
+}
+END_TEST
+
+/* A header is remembered as a whole, and for one generation of the tokens. */
+START_TEST(a_memory_is_of_one_header_and_one_generation)
+{
+    static const struct token_memory nothing;
+    struct token token = {.id = "farm", .role = ROLE_READ};
+    struct token_memory memory;
+    char header[TOKEN_HEADER_CHARS + 2];
+    memset(&memory, 0, sizeof memory);
+    memset(header, 'x', sizeof header);
+    ck_assert(!token_memory_holds(&memory, 0, header, 0));
+    for (size_t n = 1; n <= TOKEN_HEADER_CHARS; n++) {
+        token_memory_keep(&memory, 7, header, n, &token);
+        ck_assert(token_memory_holds(&memory, 7, header, n));
+        ck_assert_str_eq(memory.token.id, "farm");
+        ck_assert(!token_memory_holds(&memory, 8, header, n));
+        ck_assert(!token_memory_holds(&memory, 7, header, n - 1));
+        ck_assert(!token_memory_holds(&memory, 7, header, n + 1));
+        for (size_t i = 0; i < n; i++) {
+            header[i] ^= 1;
+            ck_assert(!token_memory_holds(&memory, 7, header, n));
+            header[i] ^= 1;
+        }
+    }
+    /* One that is too long takes the place of the one before, and is not remembered itself. */
+    token_memory_keep(&memory, 7, header, TOKEN_HEADER_CHARS + 1, &token);
+    ck_assert(!token_memory_holds(&memory, 7, header, TOKEN_HEADER_CHARS));
+    ck_assert(!token_memory_holds(&memory, 7, header, TOKEN_HEADER_CHARS + 1));
+    token_memory_forget(&memory);
+    ck_assert_int_eq(memcmp(&memory, &nothing, sizeof memory), 0);
 }
 END_TEST
 
@@ -224,6 +253,7 @@ int main(void)
     tcase_add_test(c, ids_and_patterns_have_their_limits);
     tcase_add_test(c, a_secret_is_known_by_its_digest_alone);
     tcase_add_test(c, a_proof_is_of_one_secret_and_one_digest);
+    tcase_add_test(c, a_memory_is_of_one_header_and_one_generation);
     tcase_add_test(c, the_longest_token_fits);
     tcase_add_test(c, a_token_is_good_until_it_ends_or_is_revoked);
     suite_add_tcase(suite, c);

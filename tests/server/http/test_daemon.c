@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP daemon on a socket: answers that wait while they are sent, and a stop while clients do
- * not read.
+ * The HTTP daemon on a socket: answers that wait while they are sent, a stop while clients do not
+ * read, and work that is gathered.
  */
 #include "run.h"
 
@@ -40,6 +40,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct waiting *suspended; /* under the lock */
 static bool let_go;               /* under the lock */
+static int n_hanging;             /* under the lock */
+static atomic_int n_gathered;     /* items that were run together with others */
+static atomic_int n_dropped;
 
 static void *resume_others(void *arg)
 {
@@ -102,16 +105,70 @@ static void release(void *ctx)
 static void hang(void)
 {
     pthread_mutex_lock(&lock);
+    n_hanging++;
+    pthread_cond_broadcast(&changed);
     while (!let_go) {
         pthread_cond_wait(&changed, &lock);
     }
+    n_hanging--;
+    pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
 }
 
-/* "/waiting", "/hang", "/flood" (an ordinary download), "/endless". */
+static enum err_code never_called(void *ctx, struct response *res, struct err *err)
+{
+    (void)ctx;
+    (void)res;
+    return err_set(err, ERR_INTERNAL, "the handler of this test does not call it");
+}
+
+static void drop(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&n_dropped, 1);
+}
+
+/* The first call gathers, if the daemon wants to; the second one finds the item run, once. */
+static void gather(struct request *req, struct response *res)
+{
+    int *runs = req->later.ctx;
+    if (req->later.run == NULL) {
+        runs = arena_zalloc_array(req->arena, 1, sizeof *runs);
+        ck_assert_ptr_nonnull(runs);
+        if (req->ops->gather(req->exchange, runs)) {
+            req->later = (struct later){.run = never_called, .drop = drop, .ctx = runs};
+            return;
+        }
+        *runs = 1;
+    }
+    req->later = (struct later){.run = NULL};
+    res->status = *runs == 1 ? 200 : 500;
+    res->body = "x";
+    res->n_body = 1;
+}
+
+static void run_gathered(void *ctx, void *const *items, int n)
+{
+    (void)ctx;
+    for (int i = 0; i < n; i++) {
+        ++*(int *)items[i];
+    }
+    atomic_fetch_add(&n_gathered, n > 1 ? n : 0);
+}
+
+/* "/waiting", "/hang", "/flood" (an ordinary download), "/endless", "/gather", "/stop". */
 static void handle(void *ctx, struct request *req, struct response *res)
 {
     (void)ctx;
+    if (strcmp(req->path, "/gather") == 0) {
+        gather(req, res);
+        return;
+    }
+    if (strcmp(req->path, "/stop") == 0) {
+        hang();
+        res->status = 200;
+        return;
+    }
     struct waiting *w = arena_zalloc_array(req->arena, 1, sizeof *w);
     ck_assert_ptr_nonnull(w);
     w->req = req;
@@ -148,7 +205,10 @@ static void setup(void)
                                        .bodies_bytes = 100000,
                                        .log = &quiet,
                                        .handler = handle,
-                                       .sent = on_sent};
+                                       .sent = on_sent,
+                                       .run_gathered = run_gathered};
+    atomic_store(&n_gathered, 0);
+    atomic_store(&n_dropped, 0);
     atomic_store(&n_released, 0);
     atomic_store(&n_sent, 0);
     ck_assert_msg(daemon_start(&settings, &server, &err) == ERR_OK, "%s", err.msg);
@@ -159,17 +219,28 @@ static void teardown(void)
     daemon_stop(server);
 }
 
-static int ask(const char *path)
+static void send_on(int fd, const char *path, const char *version)
 {
     char text[128];
+    int len = snprintf(text, sizeof text, "GET %s HTTP/%s\r\nHost: x\r\n\r\n", path, version);
+    ck_assert_int_eq(send(fd, text, (size_t)len, MSG_NOSIGNAL), len);
+}
+
+static int open_connection(void)
+{
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)daemon_port(server)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    int len = snprintf(text, sizeof text, "GET %s HTTP/1.0\r\n\r\n", path);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    ck_assert_int_eq(send(fd, text, (size_t)len, 0), len);
+    return fd;
+}
+
+static int ask(const char *path)
+{
+    int fd = open_connection();
+    send_on(fd, path, "1.0");
     return fd;
 }
 
@@ -272,6 +343,93 @@ START_TEST(a_thread_that_hangs_is_seen_until_it_goes_on)
 }
 END_TEST
 
+static void wait_hanging(int n)
+{
+    while (n_hanging != n) {
+        pthread_cond_wait(&changed, &lock);
+    }
+}
+
+/* Its answer of one byte, with status 200. */
+static void read_gathered(int fd)
+{
+    char text[512];
+    size_t n = 0;
+    while (n < 5 || memcmp(text + n - 5, "\r\n\r\nx", 5) != 0) {
+        ssize_t got = recv(fd, text + n, sizeof text - n, 0);
+        ck_assert_int_gt(got, 0);
+        n += (size_t)got;
+    }
+    ck_assert_int_eq(memcmp(text, "HTTP/1.1 200 ", 13), 0);
+}
+
+/*
+ * Both threads are held while requests come, so that each finds several in its next turn. The first
+ * time none are expected. In some rounds every fourth client goes away without waiting.
+ */
+START_TEST(what_comes_at_the_same_time_is_gathered)
+{
+    enum { N_HOLD = 2, N_ALL = 18, N_ROUNDS = 6 };
+    int fds[N_ALL];
+    for (int i = 0; i < N_ALL; i++) {
+        fds[i] = open_connection();
+    }
+    for (int round = 0; round < N_ROUNDS; round++) {
+        bool leave = round >= 3;
+        char answer[512];
+        pthread_mutex_lock(&lock);
+        let_go = false;
+        for (int i = 0; i < N_HOLD; i++) {
+            send_on(fds[i], "/stop", "1.1");
+        }
+        wait_hanging(N_HOLD);
+        for (int i = N_HOLD; i < N_ALL; i++) {
+            send_on(fds[i], "/gather", "1.1");
+            if (leave && i % 4 == 0) {
+                close(fds[i]);
+            }
+        }
+        ck_assert_int_eq(atomic_load(&n_gathered) > 0, round > 1);
+        let_go = true;
+        pthread_cond_broadcast(&changed);
+        wait_hanging(0);
+        pthread_mutex_unlock(&lock);
+        for (int i = N_HOLD; i < N_ALL; i++) {
+            if (leave && i % 4 == 0) {
+                fds[i] = open_connection();
+            } else {
+                read_gathered(fds[i]);
+            }
+        }
+        for (int i = 0; i < N_HOLD; i++) {
+            ck_assert_int_gt(recv(fds[i], answer, sizeof answer, 0), 0);
+        }
+    }
+    for (int i = 0; i < N_ALL; i++) {
+        close(fds[i]);
+    }
+    daemon_drain(server, 60);
+}
+END_TEST
+
+/* Clients that take turns, each on its own, are answered at once. */
+START_TEST(what_comes_alone_is_not_gathered)
+{
+    int fds[4];
+    for (int i = 0; i < 4; i++) {
+        fds[i] = open_connection();
+    }
+    for (int i = 0; i < 100; i++) {
+        send_on(fds[i % 4], "/gather", "1.1");
+        read_gathered(fds[i % 4]);
+    }
+    for (int i = 0; i < 4; i++) {
+        close(fds[i]);
+    }
+    ck_assert_int_eq(atomic_load(&n_gathered), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("daemon");
@@ -281,6 +439,8 @@ int main(void)
     tcase_add_test(tc, a_body_that_waits_arrives_whole_however_soon_it_is_resumed);
     tcase_add_test(tc, a_stop_waits_for_an_endless_answer_but_a_moment);
     tcase_add_test(tc, a_thread_that_hangs_is_seen_until_it_goes_on);
+    tcase_add_test(tc, what_comes_at_the_same_time_is_gathered);
+    tcase_add_test(tc, what_comes_alone_is_not_gathered);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
