@@ -13,7 +13,15 @@ export class Refusal extends Error {
   }
 }
 
-export const session = { signIn: (text) => { token = text || null; }, signOut: () => { token = null; }, signedIn: () => token !== null };
+export const session = {
+  signIn: (text) => {
+    token = text || null;
+  },
+  signOut: () => {
+    token = null;
+  },
+  signedIn: () => token !== null,
+};
 
 /** Paths with names in them: path`/v1/models/${name}` escapes the name. */
 export function path(parts, ...names) {
@@ -30,7 +38,14 @@ export async function request(method, where, { body, headers = {}, signal } = {}
   }
   let answer;
   try {
-    answer = await fetch(new URL(where.replace(/^\//, ""), root), { method, headers: head, body, signal, cache: "no-cache", credentials: "omit" });
+    answer = await fetch(new URL(where.replace(/^\//, ""), root), {
+      method,
+      headers: head,
+      body,
+      signal,
+      cache: "no-cache",
+      credentials: "omit",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal(0, { detail: "The server does not answer. It may be restarting." });
@@ -38,7 +53,11 @@ export async function request(method, where, { body, headers = {}, signal } = {}
   if (answer.status >= 400) {
     const text = await answer.text();
     let problem = { detail: text.slice(0, 300) };
-    try { problem = JSON.parse(text); } catch { /* not JSON: the text says it */ }
+    try {
+      problem = JSON.parse(text);
+    } catch {
+      /* not JSON: the text says it */
+    }
     throw new Refusal(answer.status, problem);
   }
   return answer;
@@ -53,7 +72,9 @@ export const get = (where, options) => json("GET", where, undefined, options);
 
 /** The same, or `other` where there is none (404, 409). */
 export async function getOr(where, other, options) {
-  try { return await get(where, options); } catch (error) {
+  try {
+    return await get(where, options);
+  } catch (error) {
     if (error instanceof Refusal && (error.status === 404 || error.status === 409)) return other;
     throw error;
   }
@@ -88,7 +109,10 @@ export async function follow(id, onEvent, signal) {
   let pause = 500;
   while (!ended && !signal.aborted) {
     try {
-      const answer = await request("GET", `/v1/jobs/${id}/events`, { signal, headers: last ? { "Last-Event-ID": last } : {} });
+      const answer = await request("GET", `/v1/jobs/${id}/events`, {
+        signal,
+        headers: last ? { "Last-Event-ID": last } : {},
+      });
       if (answer.status === 204) return;
       pause = 500;
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -103,7 +127,10 @@ export async function follow(id, onEvent, signal) {
       if (error.name === "AbortError") return;
       if (error instanceof Refusal && error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
     }
-    if (!ended) await new Promise((done) => { setTimeout(done, pause); });
+    if (!ended)
+      await new Promise((done) => {
+        setTimeout(done, pause);
+      });
     pause = Math.min(2 * pause, 8000);
   }
 }

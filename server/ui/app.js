@@ -4,12 +4,30 @@ import { get, Refusal, session } from "./api.js";
 import { announce, field, h, put, refusal } from "./dom.js";
 
 const main = document.getElementById("main");
-const PAGES = [["models", "Models"], ["jobs", "Jobs"], ["server", "Server"]];
-const TABS = [["", "Versions"], ["data", "Data"], ["train", "Train"], ["diagnostics", "Diagnostics"], ["explore", "Explore"], ["next", "What next"]];
+const PAGES = [
+  ["models", "Models"],
+  ["jobs", "Jobs"],
+  ["server", "Server"],
+];
+const TABS = [
+  ["", "Versions"],
+  ["data", "Data"],
+  ["train", "Train"],
+  ["diagnostics", "Diagnostics"],
+  ["explore", "Explore"],
+  ["next", "What next"],
+];
 const MODULES = {
-  models: () => import("./models.js"), model: () => import("./model.js"), data: () => import("./data.js"), train: () => import("./train.js"),
-  diagnostics: () => import("./diagnostics.js"), explore: () => import("./explore.js"), next: () => import("./next.js"),
-  jobs: () => import("./jobs.js"), job: () => import("./job.js"), server: () => import("./server.js"),
+  models: () => import("./models.js"),
+  model: () => import("./model.js"),
+  data: () => import("./data.js"),
+  train: () => import("./train.js"),
+  diagnostics: () => import("./diagnostics.js"),
+  explore: () => import("./explore.js"),
+  next: () => import("./next.js"),
+  jobs: () => import("./jobs.js"),
+  job: () => import("./job.js"),
+  server: () => import("./server.js"),
 };
 
 let everything = false; // were all modules asked for?
@@ -19,7 +37,11 @@ let current = null; // {stop: AbortController}
 
 /** A part of an address without its escapes; as it is if they are wrong. */
 function plain(text) {
-  try { return decodeURIComponent(text); } catch { return text; }
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** "#/model/tour/explore?at=1,2" as {page, model, id, query}. */
@@ -38,18 +60,64 @@ function link(page, name) {
 }
 
 function showFrame(place) {
-  put(document.getElementById("nav"), ...PAGES.map(([page, text]) =>
-    h("a", { href: `#/${page}`, "aria-current": place.page === page || page === "models" && place.model !== null || page === "jobs" && place.page === "job" ? "page" : null }, text)));
-  put(document.getElementById("who"), ...(session.signedIn()
-    ? ["signed in ", h("button.quiet", { type: "button", onclick: () => { session.signOut(); show(); } }, "Sign out")]
-    : asked ? [h("button.quiet", { type: "button", onclick: () => askForToken("") }, "Sign in")] : []));
+  put(
+    document.getElementById("nav"),
+    ...PAGES.map(([page, text]) =>
+      h(
+        "a",
+        {
+          href: `#/${page}`,
+          "aria-current":
+            place.page === page ||
+            (page === "models" && place.model !== null) ||
+            (page === "jobs" && place.page === "job")
+              ? "page"
+              : null,
+        },
+        text,
+      ),
+    ),
+  );
+  put(
+    document.getElementById("who"),
+    ...(session.signedIn()
+      ? [
+          "signed in ",
+          h(
+            "button.quiet",
+            {
+              type: "button",
+              onclick: () => {
+                session.signOut();
+                show();
+              },
+            },
+            "Sign out",
+          ),
+        ]
+      : asked
+        ? [h("button.quiet", { type: "button", onclick: () => askForToken("") }, "Sign in")]
+        : []),
+  );
 }
 
 function headOf(place) {
   if (place.model === null) return [];
-  return [h("p.crumbs", {}, h("a", { href: "#/models" }, "Models"), " / ", place.model), h("h1", {}, place.model),
-    h("nav.tabs", { "aria-label": `Pages of ${place.model}` }, TABS.map(([tab, text]) =>
-      h("a", { href: link(tab || "model", place.model), "aria-current": (tab || "model") === place.page ? "page" : null }, text)))];
+  return [
+    h("p.crumbs", {}, h("a", { href: "#/models" }, "Models"), " / ", place.model),
+    h("h1", {}, place.model),
+    h(
+      "nav.tabs",
+      { "aria-label": `Pages of ${place.model}` },
+      TABS.map(([tab, text]) =>
+        h(
+          "a",
+          { href: link(tab || "model", place.model), "aria-current": (tab || "model") === place.page ? "page" : null },
+          text,
+        ),
+      ),
+    ),
+  ];
 }
 
 function askForToken(why) {
@@ -61,10 +129,30 @@ function askForToken(why) {
     session.signIn(input.value.trim());
     show();
   };
-  put(main, h("section.card", {}, h("h1", {}, "Sign in"), why ? refusal({ message: why }) : null,
-    h("p", {}, "The server asks for a token. It stays in the memory of this page: it is forgotten when the page is closed or loaded again."),
-    h("form", { onsubmit: sign }, field("Token", input, "It looks like sgt_name_…. A token with the role read sees everything; one with the role write also changes things."),
-      h("button.strong", {}, "Sign in"))));
+  put(
+    main,
+    h(
+      "section.card",
+      {},
+      h("h1", {}, "Sign in"),
+      why ? refusal({ message: why }) : null,
+      h(
+        "p",
+        {},
+        "The server asks for a token. It stays in the memory of this page: it is forgotten when the page is closed or loaded again.",
+      ),
+      h(
+        "form",
+        { onsubmit: sign },
+        field(
+          "Token",
+          input,
+          "It looks like sgt_name_…. A token with the role read sees everything; one with the role write also changes things.",
+        ),
+        h("button.strong", {}, "Sign in"),
+      ),
+    ),
+  );
   input.focus();
 }
 
@@ -74,7 +162,15 @@ function fail(error, stop) {
   if (error instanceof Refusal && error.status === 401) {
     askForToken(session.signedIn() ? "The token is not known, has expired or was revoked." : "");
   } else if (error instanceof Refusal && error.status === 0) {
-    put(main, h("section.card", {}, h("h1", {}, "The server does not answer"), h("p", { role: "status" }, "The page tries again every two seconds.")));
+    put(
+      main,
+      h(
+        "section.card",
+        {},
+        h("h1", {}, "The server does not answer"),
+        h("p", { role: "status" }, "The page tries again every two seconds."),
+      ),
+    );
     waitForServer(stop);
   } else main.append(refusal(error));
 }
@@ -82,9 +178,18 @@ function fail(error, stop) {
 async function waitForServer(stop) {
   waited = true;
   while (!stop.signal.aborted) {
-    await new Promise((done) => { setTimeout(done, 2000); });
-    try { await get("/readyz"); if (!stop.signal.aborted) show(); return; } catch (error) {
-      if (error instanceof Refusal && error.status !== 0 && error.status !== 503) { show(); return; }
+    await new Promise((done) => {
+      setTimeout(done, 2000);
+    });
+    try {
+      await get("/readyz");
+      if (!stop.signal.aborted) show();
+      return;
+    } catch (error) {
+      if (error instanceof Refusal && error.status !== 0 && error.status !== 503) {
+        show();
+        return;
+      }
     }
   }
 }
@@ -99,7 +204,9 @@ export async function show() {
   const room = h("div", { "aria-busy": "true" });
   put(main, ...headOf(place), room);
   const context = {
-    ...place, room, signal: stop.signal,
+    ...place,
+    room,
+    signal: stop.signal,
     /** Keeps what the view shows in the address, without a new entry of the history. */
     keep(changes) {
       if (stop.signal.aborted) return;
@@ -114,8 +221,17 @@ export async function show() {
     /** Runs work now and every so many seconds, while the page is in sight. */
     async every(seconds, work) {
       while (!stop.signal.aborted) {
-        if (!document.hidden) { try { await work(); } catch (error) { fail(error, stop); return; } }
-        await new Promise((done) => { setTimeout(done, 1000 * seconds); });
+        if (!document.hidden) {
+          try {
+            await work();
+          } catch (error) {
+            fail(error, stop);
+            return;
+          }
+        }
+        await new Promise((done) => {
+          setTimeout(done, 1000 * seconds);
+        });
       }
     },
     reload: show,
@@ -142,7 +258,11 @@ async function load(page) {
     everything = true;
     return module;
   } catch {
-    try { await get("/readyz"); } catch (error) { if (error.status === 0) throw error; }
+    try {
+      await get("/readyz");
+    } catch (error) {
+      if (error.status === 0) throw error;
+    }
     if (waited) location.reload();
     throw new Refusal(0, { detail: "A part of the page did not come." });
   }
@@ -152,7 +272,11 @@ function themeButton() {
   const button = document.getElementById("theme");
   const names = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
   let theme = "auto";
-  try { theme = names[localStorage.getItem("theme")] ? localStorage.getItem("theme") : "auto"; } catch { /* no storage */ }
+  try {
+    theme = names[localStorage.getItem("theme")] ? localStorage.getItem("theme") : "auto";
+  } catch {
+    /* no storage */
+  }
   const apply = async () => {
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
@@ -161,7 +285,11 @@ function themeButton() {
   };
   button.addEventListener("click", () => {
     theme = { auto: "light", light: "dark", dark: "auto" }[theme];
-    try { localStorage.setItem("theme", theme); } catch { /* no storage */ }
+    try {
+      localStorage.setItem("theme", theme);
+    } catch {
+      /* no storage */
+    }
     apply();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
@@ -169,5 +297,9 @@ function themeButton() {
 }
 
 themeButton();
-addEventListener("hashchange", () => { show(); main.focus({ preventScroll: true }); scrollTo(0, 0); });
+addEventListener("hashchange", () => {
+  show();
+  main.focus({ preventScroll: true });
+  scrollTo(0, 0);
+});
 show();

@@ -9,7 +9,7 @@ const POINTS = 41; // of a slice
 const CELLS = 36; // a side of a map
 const ALL_SLICES = 24; // plots that "along every input" may make
 
-/** Asks for one answer at a time, and always for the newest wish: what came meanwhile is left out. */
+/** Asks for one answer at a time, and next for the newest place of the sliders: those between are left out. */
 export function newest(ask, take, fail) {
   let running = false;
   let next = null;
@@ -20,7 +20,12 @@ export function newest(ask, take, fail) {
     while (next !== null) {
       const now = next;
       next = null;
-      try { take(await ask(now), now); } catch (error) { next = null; fail(error); }
+      try {
+        take(await ask(now), now);
+      } catch (error) {
+        next = null;
+        fail(error);
+      }
     }
     running = false;
   };
@@ -30,7 +35,10 @@ const edgesOf = (values) => {
   const middle = values.slice(1).map((v, i) => (v + values[i]) / 2);
   return [2 * values[0] - middle[0], ...middle, 2 * values.at(-1) - middle.at(-1)];
 };
-const axisOf = (input) => (input.type === "category" ? { label: input.label, ticks: input.values.map((one, i) => [i, String(one)]) } : { label: input.label, log: input.log });
+const axisOf = (input) =>
+  input.type === "category"
+    ? { label: input.label, ticks: input.values.map((one, i) => [i, String(one)]) }
+    : { label: input.label, log: input.log };
 const places = (input, values) => (input.type === "category" ? values.map((_, i) => i) : values);
 
 function outside(columns, at) {
@@ -41,15 +49,32 @@ function outside(columns, at) {
 async function askSlices(context, columns, noisy, at, along) {
   const ladders = along.map((i) => ladder(columns.inputs[i], POINTS));
   const inputs = along.flatMap((i, a) => ladders[a].map((value) => at.map((old, j) => (j === i ? value : old))));
-  const answer = await json("POST", path`/v1/models/${context.model}/versions/${columns.version.version}/predict`, { inputs: [...inputs, at], return: ["mean", "std", ...(noisy ? ["total_variance"] : [])] }, { signal: context.signal });
+  const answer = await json(
+    "POST",
+    path`/v1/models/${context.model}/versions/${columns.version.version}/predict`,
+    { inputs: [...inputs, at], return: ["mean", "std", ...(noisy ? ["total_variance"] : [])] },
+    { signal: context.signal },
+  );
   let row = 0;
   const slices = along.map((i, a) => {
     const from = row;
     row += ladders[a].length;
     const part = (list, k, f = (v) => v) => list.slice(from, row).map((one) => f(one[k]));
-    return { input: i, x: places(columns.inputs[i], ladders[a]), by: columns.outputs.map((_, k) => ({ mean: part(answer.mean, k), std: part(answer.std, k), total: noisy ? part(answer.total_variance, k, (v) => Math.sqrt(Math.max(0, v))) : null })) };
+    return {
+      input: i,
+      x: places(columns.inputs[i], ladders[a]),
+      by: columns.outputs.map((_, k) => ({
+        mean: part(answer.mean, k),
+        std: part(answer.std, k),
+        total: noisy ? part(answer.total_variance, k, (v) => Math.sqrt(Math.max(0, v))) : null,
+      })),
+    };
   });
-  return { slices, here: columns.outputs.map((_, k) => ({ mean: answer.mean[row][k], std: answer.std[row][k] })), warnings: answer.warnings };
+  return {
+    slices,
+    here: columns.outputs.map((_, k) => ({ mean: answer.mean[row][k], std: answer.std[row][k] })),
+    warnings: answer.warnings,
+  };
 }
 
 export function sliceFigure(columns, slice, k, at) {
@@ -57,13 +82,52 @@ export function sliceFigure(columns, slice, k, at) {
   const { mean, std, total } = slice.by[k];
   const band = (s, sign) => mean.map((m, i) => m + 2 * sign * s[i]);
   const here = input.type === "category" ? input.values.indexOf(at[slice.input]) : at[slice.input];
-  const beyond = input.trained && input.type !== "category" ? slice.x.map((x) => x < input.trained[0] || x > input.trained[1]) : slice.x.map(() => false);
-  const keep = (list, wanted) => list.map((value, i) => (beyond[i] === wanted || beyond[i - 1] === wanted && !wanted || beyond[i + 1] === wanted && wanted ? value : null));
-  return { name: `slice-${columns.outputs[k].name}-${input.name}`, title: `${columns.outputs[k].name} along ${input.name}`, x: axisOf(input), y: { label: columns.outputs[k].label },
-    marks: [...(total ? [{ kind: "band", label: "± 2 with noise", color: 7, alpha: 0.14, x: slice.x, low: band(total, -1), high: band(total, 1) }] : []),
+  const beyond =
+    input.trained && input.type !== "category"
+      ? slice.x.map((x) => x < input.trained[0] || x > input.trained[1])
+      : slice.x.map(() => false);
+  const keep = (list, wanted) =>
+    list.map((value, i) =>
+      beyond[i] === wanted || (beyond[i - 1] === wanted && !wanted) || (beyond[i + 1] === wanted && wanted)
+        ? value
+        : null,
+    );
+  return {
+    name: `slice-${columns.outputs[k].name}-${input.name}`,
+    title: `${columns.outputs[k].name} along ${input.name}`,
+    x: axisOf(input),
+    y: { label: columns.outputs[k].label },
+    marks: [
+      ...(total
+        ? [
+            {
+              kind: "band",
+              label: "± 2 with noise",
+              color: 7,
+              alpha: 0.14,
+              x: slice.x,
+              low: band(total, -1),
+              high: band(total, 1),
+            },
+          ]
+        : []),
       { kind: "band", label: "± 2 standard deviations", color: 0, x: slice.x, low: band(std, -1), high: band(std, 1) },
       { kind: "line", label: "mean", color: 0, x: slice.x, y: keep(mean, false) },
-      ...(beyond.some(Boolean) ? [{ kind: "line", label: "outside the training range", color: 1, dash: [4, 3], x: slice.x, y: keep(mean, true) }] : []), { kind: "level", x: here, ink: true }] };
+      ...(beyond.some(Boolean)
+        ? [
+            {
+              kind: "line",
+              label: "outside the training range",
+              color: 1,
+              dash: [4, 3],
+              x: slice.x,
+              y: keep(mean, true),
+            },
+          ]
+        : []),
+      { kind: "level", x: here, ink: true },
+    ],
+  };
 }
 
 function mapFigures(columns, answer, x, y, k, noisy, at) {
@@ -73,10 +137,30 @@ function mapFigures(columns, answer, x, y, k, noisy, at) {
     const all = z.flat();
     const [low, high] = [all.reduce((p, q) => Math.min(p, q)), all.reduce((p, q) => Math.max(p, q))];
     const log = (one, edges) => (one.log ? edgesOf(edges.map(Math.log)).map(Math.exp) : edgesOf(edges));
-    return { name: title.replace(/ /g, "-"), title, x: axisOf(a), y: axisOf(b), marks: [{ kind: "heat", label: title, x: log(a, places(a, x.values)), y: log(b, places(b, y.values)), z, low, high },
-      ...trainedBox(a, b), { kind: "points", label: "the sliders", color: 6, size: 5, x: [a.type === "category" ? a.values.indexOf(at[x.i]) : at[x.i]], y: [b.type === "category" ? b.values.indexOf(at[y.i]) : at[y.i]] }] };
+    return {
+      name: title.replace(/ /g, "-"),
+      title,
+      x: axisOf(a),
+      y: axisOf(b),
+      marks: [
+        { kind: "heat", label: title, x: log(a, places(a, x.values)), y: log(b, places(b, y.values)), z, low, high },
+        ...trainedBox(a, b),
+        {
+          kind: "points",
+          label: "the sliders",
+          color: 6,
+          size: 5,
+          ring: true,
+          x: [a.type === "category" ? a.values.indexOf(at[x.i]) : at[x.i]],
+          y: [b.type === "category" ? b.values.indexOf(at[y.i]) : at[y.i]],
+        },
+      ],
+    };
   };
-  return [heat(`Mean of ${columns.outputs[k].name}`, field2("mean")), heat(`Standard deviation of ${columns.outputs[k].name}`, field2("std"))];
+  return [
+    heat(`Mean of ${columns.outputs[k].name}`, field2("mean")),
+    heat(`Standard deviation of ${columns.outputs[k].name}`, field2("std")),
+  ];
 }
 
 /** The border of what the model was trained on, where it runs inside the map. */
@@ -91,7 +175,12 @@ export async function askMap(context, columns, at, i, j, cells = CELLS) {
   const x = { i, values: ladder(columns.inputs[i], cells) };
   const y = { i: j, values: ladder(columns.inputs[j], cells) };
   const inputs = y.values.flatMap((v) => x.values.map((u) => at.map((old, c) => (c === i ? u : c === j ? v : old))));
-  const answer = await json("POST", path`/v1/models/${context.model}/versions/${columns.version.version}/predict`, { inputs, return: ["mean", "std"] }, { signal: context.signal });
+  const answer = await json(
+    "POST",
+    path`/v1/models/${context.model}/versions/${columns.version.version}/predict`,
+    { inputs, return: ["mean", "std"] },
+    { signal: context.signal },
+  );
   return { answer, x, y };
 }
 
@@ -112,16 +201,47 @@ function slider(input, value, onchange) {
     const v = back(low + ((high - low) * s) / steps);
     return input.type === "integer" ? Math.round(v) : Number(v.toPrecision(6));
   };
-  const range = h("input", { id, type: "range", min: "0", max: String(steps), value: String(share(value)), "aria-valuetext": `${number(value)} ${input.unit ?? ""}`,
-    oninput: () => { const v = valueAt(Number(range.value)); box.value = String(v); range.setAttribute("aria-valuetext", `${number(v)} ${input.unit ?? ""}`); onchange(v); } });
-  const box = h("input", { type: "number", step: "any", value: String(value), "aria-label": `${input.label}, number`,
-    onchange: () => { const v = Number(box.value); if (Number.isFinite(v) && box.value !== "") { range.value = String(share(v)); onchange(v); } } });
+  const range = h("input", {
+    id,
+    type: "range",
+    min: "0",
+    max: String(steps),
+    value: String(share(value)),
+    "aria-valuetext": `${number(value)} ${input.unit ?? ""}`,
+    oninput: () => {
+      const v = valueAt(Number(range.value));
+      box.value = String(v);
+      range.setAttribute("aria-valuetext", `${number(v)} ${input.unit ?? ""}`);
+      onchange(v);
+    },
+  });
+  const box = h("input", {
+    type: "number",
+    step: "any",
+    value: String(value),
+    "aria-label": `${input.label}, number`,
+    onchange: () => {
+      const v = Number(box.value);
+      if (Number.isFinite(v) && box.value !== "") {
+        range.value = String(share(v));
+        onchange(v);
+      }
+    },
+  });
   const element = h("div.slider", {}, label, box, range);
   return { element, mark: (isOutside) => element.classList.toggle("outside", isOutside) };
 }
 
 function readAt(columns, text) {
-  const parts = text ? text.split(",").map((one) => { try { return decodeURIComponent(one); } catch { return one; } }) : [];
+  const parts = text
+    ? text.split(",").map((one) => {
+        try {
+          return decodeURIComponent(one);
+        } catch {
+          return one;
+        }
+      })
+    : [];
   return columns.inputs.map((one, i) => {
     if (parts[i] === undefined || parts[i] === "") return one.start;
     if (one.type === "category") return one.values.find((value) => String(value) === parts[i]) ?? one.start;
@@ -150,7 +270,11 @@ export async function render(context) {
   const count = { updates: 0, since: performance.now() };
   const drawSlices = (answer) => {
     const wanted = answer.slices.flatMap((slice) => columns.outputs.map((_, k) => sliceFigure(columns, slice, k, at)));
-    const same = figures.length === wanted.length && figures.every((one, i) => one.figure.title === wanted[i].title && one.figure.marks.length === wanted[i].marks.length);
+    const same =
+      figures.length === wanted.length &&
+      figures.every(
+        (one, i) => one.figure.title === wanted[i].title && one.figure.marks.length === wanted[i].marks.length,
+      );
     if (same) figures.forEach((one, i) => one.show(wanted[i]));
     else {
       figures = wanted.map((one) => plot(one));
@@ -158,7 +282,9 @@ export async function render(context) {
     }
     const beyond = outside(columns, at);
     note.className = beyond.length ? "warning" : "note";
-    note.textContent = beyond.length ? `This point lies outside the training range of ${beyond.map((one) => one.name).join(", ")}: the model extrapolates.` : "This point lies inside the range of the rows that trained the model.";
+    note.textContent = beyond.length
+      ? `This point lies outside the training range of ${beyond.map((one) => one.name).join(", ")}: the model extrapolates.`
+      : "This point lies inside the range of the rows that trained the model.";
     sliders.forEach((one, i) => one.mark(beyond.includes(columns.inputs[i])));
     count.updates++;
     const now = performance.now();
@@ -166,18 +292,48 @@ export async function render(context) {
       here.dataset.updates = (count.updates / ((now - count.since) / 1000)).toFixed(1);
       Object.assign(count, { updates: 0, since: now });
     }
-    put(values, ...answer.here.map((one, k) => h("div", {}, h("dt", {}, columns.outputs[k].label), h("dd", {}, `${number(one.mean, 5)} ± ${number(2 * one.std, 2)}`))));
+    put(
+      values,
+      ...answer.here.map((one, k) =>
+        h(
+          "div",
+          {},
+          h("dt", {}, columns.outputs[k].label),
+          h("dd", {}, `${number(one.mean, 5)} ± ${number(2 * one.std, 2)}`),
+        ),
+      ),
+    );
   };
   const list = () => (along === "all" ? columns.inputs.map((_, i) => i) : [Number(along)]);
   const slices = newest((what) => askSlices(context, columns, noisy, what.at, what.along), drawSlices, context.fail);
-  const map = newest((what) => askMap(context, columns, what.at, what.i, what.j), ({ answer, x, y }) => {
-    const wanted = mapFigures(columns, answer, x, y, mk, noisy, at);
-    const old = [...maps.children];
-    if (old.length === 2 && old.every((one, i) => one.figure.title === wanted[i].title && one.figure.x.label === wanted[i].x.label && one.figure.y.label === wanted[i].y.label)) old.forEach((one, i) => one.show(wanted[i]));
-    else put(maps, ...wanted.map((one) => plot(one)));
-  }, context.fail);
-  const mapOpen = h("details", { ontoggle: () => { context.keep({ map: mapOpen.open ? `${mx},${my},${mk}` : null }); askForMap(); } });
-  const askForMap = () => { if (mapOpen.open && columns.inputs.length > 1 && mx !== my) map({ at: [...at], i: mx, j: my }); };
+  const map = newest(
+    (what) => askMap(context, columns, what.at, what.i, what.j),
+    ({ answer, x, y }) => {
+      const wanted = mapFigures(columns, answer, x, y, mk, noisy, at);
+      const old = [...maps.children];
+      if (
+        old.length === 2 &&
+        old.every(
+          (one, i) =>
+            one.figure.title === wanted[i].title &&
+            one.figure.x.label === wanted[i].x.label &&
+            one.figure.y.label === wanted[i].y.label,
+        )
+      )
+        old.forEach((one, i) => one.show(wanted[i]));
+      else put(maps, ...wanted.map((one) => plot(one)));
+    },
+    context.fail,
+  );
+  const mapOpen = h("details", {
+    ontoggle: () => {
+      context.keep({ map: mapOpen.open ? `${mx},${my},${mk}` : null });
+      askForMap();
+    },
+  });
+  const askForMap = () => {
+    if (mapOpen.open && columns.inputs.length > 1 && mx !== my) map({ at: [...at], i: mx, j: my });
+  };
   let kept = 0;
   const moved = () => {
     slices({ at: [...at], along: list() });
@@ -185,20 +341,83 @@ export async function render(context) {
     clearTimeout(kept);
     kept = setTimeout(() => context.keep({ at: at.map((v) => encodeURIComponent(v)).join(",") }), 250);
   };
-  const sliders = columns.inputs.map((one, i) => slider(one, at[i], (value) => { at[i] = value; moved(); }));
+  const sliders = columns.inputs.map((one, i) =>
+    slider(one, at[i], (value) => {
+      at[i] = value;
+      moved();
+    }),
+  );
   const values = h("dl.facts", {});
   const names = columns.inputs.map((one, i) => ({ value: i, text: one.label }));
   const pickMap = (part, value) => {
-    if (part === "x") mx = Number(value); else if (part === "y") my = Number(value); else mk = Number(value);
+    if (part === "x") mx = Number(value);
+    else if (part === "y") my = Number(value);
+    else mk = Number(value);
     context.keep({ map: `${mx},${my},${mk}` });
     askForMap();
   };
-  mapOpen.append(h("summary", {}, "Map over two inputs"), h("div.row", {}, field("Across", choose(names, mx, (v) => pickMap("x", v))), field("Up", choose(names, my, (v) => pickMap("y", v))),
-    field("Output", choose(columns.outputs.map((one, k) => ({ value: k, text: one.label })), mk, (v) => pickMap("k", v)))), maps);
-  const pick = choose([...(many ? [] : [{ value: "all", text: "every input" }]), ...names], along, (value) => { along = value; context.keep({ along: value }); moved(); });
-  put(context.room, h("p.note", {}, `Version ${columns.version.version} answers.`), h("div.split", {},
-    h("section.card", { "aria-label": "Inputs" }, h("h2", {}, "Inputs"), sliders.map((one) => one.element), h("button", { type: "button", onclick: () => { context.keep({ at: null }); context.reload(); } }, "Back to the middle")),
-    h("div", {}, h("section.card", {}, h("h2", {}, "At this point"), values, note, here), field("Slices along", pick), plots, columns.inputs.length > 1 ? mapOpen : null)));
+  mapOpen.append(
+    h("summary", {}, "Map over two inputs"),
+    h(
+      "div.row",
+      {},
+      field(
+        "Across",
+        choose(names, mx, (v) => pickMap("x", v)),
+      ),
+      field(
+        "Up",
+        choose(names, my, (v) => pickMap("y", v)),
+      ),
+      field(
+        "Output",
+        choose(
+          columns.outputs.map((one, k) => ({ value: k, text: one.label })),
+          mk,
+          (v) => pickMap("k", v),
+        ),
+      ),
+    ),
+    maps,
+  );
+  const pick = choose([...(many ? [] : [{ value: "all", text: "every input" }]), ...names], along, (value) => {
+    along = value;
+    context.keep({ along: value });
+    moved();
+  });
+  put(
+    context.room,
+    h("p.note", {}, `Version ${columns.version.version} answers.`),
+    h(
+      "div.split",
+      {},
+      h(
+        "section.card",
+        { "aria-label": "Inputs" },
+        h("h2", {}, "Inputs"),
+        sliders.map((one) => one.element),
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              context.keep({ at: null });
+              context.reload();
+            },
+          },
+          "Back to the middle",
+        ),
+      ),
+      h(
+        "div",
+        {},
+        h("section.card", {}, h("h2", {}, "At this point"), values, note, here),
+        field("Slices along", pick),
+        plots,
+        columns.inputs.length > 1 ? mapOpen : null,
+      ),
+    ),
+  );
   moved();
   if (context.query.get("map")) mapOpen.open = true;
 }

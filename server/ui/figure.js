@@ -5,7 +5,7 @@
 // axis:   {label, min, max, log, ticks: [[place, text], ..]}; min and max come from the marks where absent
 // marks, each with `label` and `color`, a number of the palette:
 //   line    x, y [n], dash                 band     x, low, high [n]
-//   points  x, y [n], low, high [n] (bars of errors), size
+//   points  x, y [n], low, high [n] (bars of errors), size, ring (a white edge)
 //   bars    left, right, top [n], low, high, outerLow, outerHigh [n] (two errors)
 //   heat    x [n + 1], y [m + 1] edges, z [m][n], low, high
 //   level   y or x: one number             equal    the line y = x
@@ -14,9 +14,10 @@
 const good = Number.isFinite;
 
 function* valuesOf(mark, which) {
-  if (mark.kind === "heat") yield* (which === "x" ? mark.x : mark.y);
+  if (mark.kind === "heat") yield* which === "x" ? mark.x : mark.y;
   else if (mark.kind === "bars") {
-    const lists = which === "x" ? [mark.left, mark.right] : [mark.top, mark.low, mark.high, mark.outerLow, mark.outerHigh];
+    const lists =
+      which === "x" ? [mark.left, mark.right] : [mark.top, mark.low, mark.high, mark.outerLow, mark.outerHigh];
     for (const list of lists) yield* list || [];
     if (which === "y") yield 0;
   } else if (mark.kind === "level") {
@@ -41,7 +42,9 @@ export function extent(figure, which) {
     }
   }
   if (low > high) [low, high] = axis.log ? [0.1, 1] : [0, 1];
-  const tight = figure.marks.some((mark) => mark.kind === "heat") || which === "x" && figure.marks.every((mark) => mark.kind !== "points" && mark.kind !== "equal");
+  const tight =
+    figure.marks.some((mark) => mark.kind === "heat") ||
+    (which === "x" && figure.marks.every((mark) => mark.kind !== "points" && mark.kind !== "equal"));
   if (axis.log) {
     const room = tight || low === high ? 1 : (high / low) ** 0.05;
     return [axis.min ?? (low === high ? low / 2 : low / room), axis.max ?? (low === high ? high * 2 : high * room)];
@@ -76,14 +79,20 @@ export function ticksOf(axis, low, high, n) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= raw * 0.999);
   const places = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) places.push([i * step, tickText(Number((i * step).toPrecision(12)))]);
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++)
+    places.push([i * step, tickText(Number((i * step).toPrecision(12)))]);
   return places;
 }
 
 export function tickText(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-3 ? value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e") : String(Number(value.toPrecision(6)));
+  return size >= 1e5 || size < 1e-3
+    ? value
+        .toExponential(2)
+        .replace(/\.?0+e/, "e")
+        .replace("e+", "e")
+    : String(Number(value.toPrecision(6)));
 }
 
 const quote = (text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
@@ -91,12 +100,41 @@ const cell = (value) => (value === null || value === undefined || Number.isNaN(v
 
 function columnsOf(mark) {
   switch (mark.kind) {
-    case "line": return [["x", mark.x], ["y", mark.y]];
-    case "band": return [["x", mark.x], ["low", mark.low], ["high", mark.high]];
-    case "points": return [["x", mark.x], ["y", mark.y], ["low", mark.low], ["high", mark.high]];
-    case "bars": return [["left", mark.left], ["right", mark.right], ["y", mark.top], ["low", mark.low], ["high", mark.high], ["outer_low", mark.outerLow], ["outer_high", mark.outerHigh]];
-    case "level": return [["x", [mark.x ?? null]], ["y", [mark.y ?? null]]];
-    default: return [];
+    case "line":
+      return [
+        ["x", mark.x],
+        ["y", mark.y],
+      ];
+    case "band":
+      return [
+        ["x", mark.x],
+        ["low", mark.low],
+        ["high", mark.high],
+      ];
+    case "points":
+      return [
+        ["x", mark.x],
+        ["y", mark.y],
+        ["low", mark.low],
+        ["high", mark.high],
+      ];
+    case "bars":
+      return [
+        ["left", mark.left],
+        ["right", mark.right],
+        ["y", mark.top],
+        ["low", mark.low],
+        ["high", mark.high],
+        ["outer_low", mark.outerLow],
+        ["outer_high", mark.outerHigh],
+      ];
+    case "level":
+      return [
+        ["x", [mark.x ?? null]],
+        ["y", [mark.y ?? null]],
+      ];
+    default:
+      return [];
   }
 }
 
@@ -108,11 +146,14 @@ export function toCsv(figure) {
     const label = mark.label || mark.kind;
     if (mark.kind === "heat") {
       const middle = (edges, i) => (edges[i] + edges[i + 1]) / 2;
-      mark.z.forEach((line, j) => line.forEach((z, i) => rows.push({ mark: label, x: middle(mark.x, i), y: middle(mark.y, j), z })));
+      mark.z.forEach((line, j) =>
+        line.forEach((z, i) => rows.push({ mark: label, x: middle(mark.x, i), y: middle(mark.y, j), z })),
+      );
       continue;
     }
     const columns = columnsOf(mark).filter(([, list]) => list);
-    for (let i = 0; i < (columns[0]?.[1].length ?? 0); i++) rows.push(Object.fromEntries([["mark", label], ...columns.map(([name, list]) => [name, list[i]])]));
+    for (let i = 0; i < (columns[0]?.[1].length ?? 0); i++)
+      rows.push(Object.fromEntries([["mark", label], ...columns.map(([name, list]) => [name, list[i]])]));
   }
   const used = names.filter((name) => rows.some((row) => row[name] !== undefined && row[name] !== null));
   return [used.join(","), ...rows.map((row) => used.map((name) => cell(row[name])).join(","))].join("\n") + "\n";
@@ -131,9 +172,13 @@ export function histogram(values, bins = 20, low, high) {
   low ??= list.reduce((a, b) => Math.min(a, b), Infinity);
   high ??= list.reduce((a, b) => Math.max(a, b), -Infinity);
   if (!list.length || !good(low)) return { left: [], right: [], top: [] };
-  if (low === high) { low -= 0.5; high += 0.5; }
+  if (low === high) {
+    low -= 0.5;
+    high += 0.5;
+  }
   const width = (high - low) / bins;
   const top = new Array(bins).fill(0);
-  for (const value of list) if (value >= low && value <= high) top[Math.min(bins - 1, Math.floor((value - low) / width))]++;
+  for (const value of list)
+    if (value >= low && value <= high) top[Math.min(bins - 1, Math.floor((value - low) / width))]++;
   return { left: top.map((_, i) => low + i * width), right: top.map((_, i) => low + (i + 1) * width), top };
 }

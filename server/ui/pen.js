@@ -11,7 +11,17 @@ export const palettes = {
 };
 
 // Viridis in nine steps: as dark as it is high, and readable without colour.
-const VIRIDIS = [[68, 1, 84], [71, 45, 123], [59, 82, 139], [44, 114, 142], [33, 145, 140], [40, 174, 128], [94, 201, 98], [173, 220, 48], [253, 231, 37]];
+const VIRIDIS = [
+  [68, 1, 84],
+  [71, 45, 123],
+  [59, 82, 139],
+  [44, 114, 142],
+  [33, 145, 140],
+  [40, 174, 128],
+  [94, 201, 98],
+  [173, 220, 48],
+  [253, 231, 37],
+];
 
 export function heatColor(share) {
   const at = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
@@ -27,7 +37,10 @@ function runs(xs, ys, at) {
   let run = [];
   for (let i = 0; i < xs.length; i++) {
     if (good(xs[i]) && good(ys[i])) run.push([at.x(xs[i]), at.y(ys[i])]);
-    else if (run.length) { found.push(run); run = []; }
+    else if (run.length) {
+      found.push(run);
+      run = [];
+    }
   }
   if (run.length) found.push(run);
   return found;
@@ -54,8 +67,22 @@ function whiskers(pen, xs, low, high, at, style, cap) {
   for (let i = 0; i < xs.length; i++) {
     if (!good(low?.[i]) || !good(high?.[i]) || !good(xs[i])) continue;
     const [x, a, b] = [at.x(xs[i]), at.y(low[i]), at.y(high[i])];
-    pen.line([[x, a], [x, b]], style);
-    if (cap) for (const y of [a, b]) pen.line([[x - cap, y], [x + cap, y]], style);
+    pen.line(
+      [
+        [x, a],
+        [x, b],
+      ],
+      style,
+    );
+    if (cap)
+      for (const y of [a, b])
+        pen.line(
+          [
+            [x - cap, y],
+            [x + cap, y],
+          ],
+          style,
+        );
   }
 }
 
@@ -65,9 +92,16 @@ function drawPoints(pen, mark, at, color) {
   const xs = [];
   const ys = [];
   for (let i = 0; i < mark.x.length; i++) {
-    if (good(mark.x[i]) && good(mark.y[i])) { xs.push(at.x(mark.x[i])); ys.push(at.y(mark.y[i])); }
+    if (good(mark.x[i]) && good(mark.y[i])) {
+      xs.push(at.x(mark.x[i]));
+      ys.push(at.y(mark.y[i]));
+    }
   }
-  pen.dots(xs, ys, mark.size ?? (many ? 1 : mark.x.length > 500 ? 1.8 : 2.8), { fill: color, alpha: many ? 0.5 : 0.75 });
+  if (mark.ring) pen.dots(xs, ys, mark.size + 1.5, { fill: "#ffffff" });
+  pen.dots(xs, ys, mark.size ?? (many ? 1 : mark.x.length > 500 ? 1.8 : 2.8), {
+    fill: color,
+    alpha: many ? 0.5 : 0.75,
+  });
 }
 
 function drawBars(pen, mark, at, color, ink) {
@@ -86,11 +120,13 @@ function drawBars(pen, mark, at, color, ink) {
 
 function drawHeat(pen, mark, at) {
   const spread = mark.high - mark.low || 1;
-  mark.z.forEach((line, j) => line.forEach((z, i) => {
-    if (!good(z)) return;
-    const [a, b, c, d] = [at.x(mark.x[i]), at.x(mark.x[i + 1]), at.y(mark.y[j + 1]), at.y(mark.y[j])];
-    pen.boxes([[a, c, b - a + 0.6, d - c + 0.6]], { fill: heatColor((z - mark.low) / spread) });
-  }));
+  mark.z.forEach((line, j) =>
+    line.forEach((z, i) => {
+      if (!good(z)) return;
+      const [a, b, c, d] = [at.x(mark.x[i]), at.x(mark.x[i + 1]), at.y(mark.y[j + 1]), at.y(mark.y[j])];
+      pen.boxes([[a, c, b - a + 0.6, d - c + 0.6]], { fill: heatColor((z - mark.low) / spread) });
+    }),
+  );
 }
 
 /** at: {x(value), y(value), left, right, top, bottom} in pixels; colors: a palette; ink: of what is no data. */
@@ -107,11 +143,29 @@ export function drawMarks(pen, figure, at, colors, ink) {
         else pen.dots([run[0][0]], [run[0][1]], 1.8, { fill: color });
       }
     } else if (mark.kind === "level" && good(mark.y)) {
-      pen.line([[at.left, at.y(mark.y)], [at.right, at.y(mark.y)]], { stroke: color, width: 1, dash: [5, 4] });
+      pen.line(
+        [
+          [at.left, at.y(mark.y)],
+          [at.right, at.y(mark.y)],
+        ],
+        { stroke: color, width: 1, dash: [5, 4] },
+      );
     } else if (mark.kind === "level" && good(mark.x)) {
-      pen.line([[at.x(mark.x), at.top], [at.x(mark.x), at.bottom]], { stroke: color, width: 1, dash: [5, 4] });
+      pen.line(
+        [
+          [at.x(mark.x), at.top],
+          [at.x(mark.x), at.bottom],
+        ],
+        { stroke: color, width: 1, dash: [5, 4] },
+      );
     } else if (mark.kind === "equal") {
-      pen.line([[at.x(at.lows[0]), at.y(at.lows[0])], [at.x(at.highs[0]), at.y(at.highs[0])]], { stroke: ink, width: 1, dash: [5, 4] });
+      pen.line(
+        [
+          [at.x(at.lows[0]), at.y(at.lows[0])],
+          [at.x(at.highs[0]), at.y(at.highs[0])],
+        ],
+        { stroke: ink, width: 1, dash: [5, 4] },
+      );
     }
   }
 }
@@ -129,15 +183,31 @@ export function canvasPen(context, scale) {
   };
   const trace = (points) => points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
   return {
-    line(points, style) { begin(style); trace(points); context.stroke(); },
-    area(points, style) { begin(style); trace(points); context.closePath(); context.fill(); },
-    boxes(list, style) { begin(style); for (const box of list) context.rect(...box); context.fill(); },
+    line(points, style) {
+      begin(style);
+      trace(points);
+      context.stroke();
+    },
+    area(points, style) {
+      begin(style);
+      trace(points);
+      context.closePath();
+      context.fill();
+    },
+    boxes(list, style) {
+      begin(style);
+      for (const box of list) context.rect(...box);
+      context.fill();
+    },
     dots(xs, ys, radius, style) {
       begin(style);
       const r = radius * scale;
       for (let i = 0; i < xs.length; i++) {
         if (radius <= 1) context.rect(xs[i] - r, ys[i] - r, 2 * r, 2 * r);
-        else { context.moveTo(xs[i] + r, ys[i]); context.arc(xs[i], ys[i], r, 0, 2 * Math.PI); }
+        else {
+          context.moveTo(xs[i] + r, ys[i]);
+          context.arc(xs[i], ys[i], r, 0, 2 * Math.PI);
+        }
       }
       context.fill();
     },
@@ -150,19 +220,29 @@ const pairs = (points) => points.map(([x, y]) => `${short(x)},${short(y)}`).join
 /** A pen that writes SVG; .text() is what was written. */
 export function svgPen() {
   const out = [];
-  const look = (style) => `fill="${style.fill || "none"}"${style.stroke ? ` stroke="${style.stroke}" stroke-width="${style.width ?? 1}" stroke-linejoin="round"` : ""}` +
+  const look = (style) =>
+    `fill="${style.fill || "none"}"${style.stroke ? ` stroke="${style.stroke}" stroke-width="${style.width ?? 1}" stroke-linejoin="round"` : ""}` +
     `${style.dash ? ` stroke-dasharray="${style.dash.join(" ")}"` : ""}${style.alpha !== undefined ? ` opacity="${style.alpha}"` : ""}`;
   return {
     text: () => out.join("\n"),
-    line(points, style) { out.push(`<polyline points="${pairs(points)}" ${look(style)}/>`); },
-    area(points, style) { out.push(`<polygon points="${pairs(points)}" ${look(style)}/>`); },
+    line(points, style) {
+      out.push(`<polyline points="${pairs(points)}" ${look(style)}/>`);
+    },
+    area(points, style) {
+      out.push(`<polygon points="${pairs(points)}" ${look(style)}/>`);
+    },
     boxes(list, style) {
-      const d = list.map(([x, y, w, height]) => `M${short(x)} ${short(y)}h${short(w)}v${short(height)}h${short(-w)}z`).join("");
+      const d = list
+        .map(([x, y, w, height]) => `M${short(x)} ${short(y)}h${short(w)}v${short(height)}h${short(-w)}z`)
+        .join("");
       if (d) out.push(`<path d="${d}" ${look(style)}/>`);
     },
     dots(xs, ys, radius, style) {
       const d = xs.map((x, i) => `M${short(x)} ${short(ys[i])}h0`).join("");
-      if (d) out.push(`<path d="${d}" fill="none" stroke="${style.fill}" stroke-width="${2 * radius}" stroke-linecap="round" opacity="${style.alpha ?? 1}"/>`);
+      if (d)
+        out.push(
+          `<path d="${d}" fill="none" stroke="${style.fill}" stroke-width="${2 * radius}" stroke-linecap="round" opacity="${style.alpha ?? 1}"/>`,
+        );
     },
   };
 }

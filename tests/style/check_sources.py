@@ -89,6 +89,7 @@ GENERATED = {"sql.h": "schema", "openapi.h": "schema", "ui_files.h": "server/ui"
              "network/plan_real.inc": "core/network",
              "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
+PAGE = "server/ui"
 MAX_FILES = 40
 # Folders that may hold more files: one statement a file, one input of a fuzzer a file.
 LARGE_FOLDERS = ("schema/queries",)
@@ -121,6 +122,25 @@ def check_python(top, complain):
                     length = sum(1 for _ in file)
                 if length > MAX_LINES:
                     complain(place, length, f"more than {MAX_LINES} lines: is this one idea?")
+
+
+def check_page(top, complain):
+    """The project's own files of the page; uplot.js is another's."""
+    for name in sorted(os.listdir(os.path.join(top, PAGE))):
+        if not name.endswith((".js", ".css")) or name.startswith("uplot."):
+            continue
+        place = f"{PAGE}/{name}"
+        with open(os.path.join(top, place), encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        if "SPDX-License-Identifier: Apache-2.0" not in lines[0]:
+            complain(place, 1, "the first line must be the SPDX line")
+        if len(lines) > MAX_LINES:
+            complain(place, len(lines), f"more than {MAX_LINES} lines: is this one idea?")
+        for number, line in enumerate(lines, 1):
+            if line.rstrip() != line or "\t" in line:
+                complain(place, number, "blanks at the end, or a tab")
+            if re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", line):
+                complain(place, number, "text must never be read as HTML or code")
 
 
 def check_map(top, complain):
@@ -201,6 +221,7 @@ def main():
     complain = lambda p, n, what: found.append(f"{p}:{n}: {what}")
     check_folders(top, complain)
     check_python(top, complain)
+    check_page(top, complain)
     check_map(top, complain)
     for path in paths:
         with open(os.path.join(top, path), encoding="utf-8") as file:
