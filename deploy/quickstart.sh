@@ -69,6 +69,7 @@ $build/server/surrogated models show reaction --server $url
 
 The last line uses the program as a client: surrogated --help lists what it can do.
 The server goes on at $url with the registry $db.
+$url/ui/ shows it in a browser.
 Try these in another terminal; Ctrl-C stops the server.
 TXT
 wait "$server"

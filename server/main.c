@@ -53,7 +53,6 @@ struct server {
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
-    struct follow *follow; /* of a replica; else NULL */
     struct health health;
     struct stream_places streams;
     struct watch *watch;
@@ -76,7 +75,11 @@ static enum err_code start_follow(struct server *server, const struct config *co
         .metrics = &server->metrics,
         .period_ms = config->follow_ms,
     };
-    return config->read_only ? follow_start(&settings, &server->follow, err) : ERR_OK;
+    struct follow *follow = NULL;
+    if (config->read_only && follow_start(&settings, &follow, err) == ERR_OK) {
+        atomic_store(&server->app.follow, follow);
+    }
+    return err->code;
 }
 
 static enum err_code start_batcher(struct server *server, const struct config *config,
@@ -229,6 +232,7 @@ static void stop_server(struct server *server)
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
     /* First, so that streams of events end at once and no connection stays suspended. */
     events_close(server->app.events);
+    follow_close(server->app.follow);
     daemon_drain(server->daemon, server->app.config->drain_timeout_s);
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);
@@ -240,7 +244,7 @@ static void stop_server(struct server *server)
     batcher_free(server->app.batcher);
     offload_free(server->app.offload);
     background_stop(&server->app);
-    follow_stop(server->follow);
+    follow_stop(server->app.follow);
     models_free(server->app.models);
     access_free(server->app.access);
     audit_free(server->app.audit);

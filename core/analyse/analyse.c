@@ -217,20 +217,6 @@ static size_t replicate_size(const struct analysis *a)
     return (size_t)a->field->m * a->n_statistics;
 }
 
-static enum err_code load_replicate(const struct analysis *a, int replicate, double *out,
-                                    bool *found, struct err *err)
-{
-    void *bytes = NULL;
-    struct bytes_reader reader;
-    if (checkpoint_load(a->run->checkpoint, replicate, &bytes, &reader, found, err) == ERR_OK &&
-        *found) {
-        bytes_get_f64(&reader, out, replicate_size(a));
-        err_kept(checkpoint_check(&reader, err));
-    }
-    mem_free(bytes);
-    return err->code;
-}
-
 static enum err_code check_statistics(const struct analysis *a, const double *out, struct err *err)
 {
     for (size_t i = 0; i < replicate_size(a); i++) {
@@ -243,31 +229,11 @@ static enum err_code check_statistics(const struct analysis *a, const double *ou
     return ERR_OK;
 }
 
-static enum err_code save_replicate(const struct analysis *a, int replicate, const double *out,
-                                    struct err *err)
-{
-    struct bytes_writer writer = {.data = NULL};
-    if (!checkpoint_due(a->run->checkpoint, 0)) {
-        return ERR_OK;
-    }
-    bytes_put_f64(&writer, out, replicate_size(a));
-    return checkpoint_save(a->run->checkpoint, replicate, &writer, err);
-}
-
 static void report(struct work *work)
 {
     const struct analyse_run *run = work->a->run;
     int done = atomic_fetch_add(&work->n_done, 1) + 1;
-    int n = work->a->replicates;
-    if (run->progress != NULL) {
-        const struct progress progress = {.n_members = 1,
-                                          .step = done,
-                                          .n_steps = n,
-                                          .loss = NAN,
-                                          .validation_loss = NAN,
-                                          .fraction = (double)done / n};
-        run->progress(run->progress_ctx, &progress);
-    }
+    replicate_report(run->progress, run->progress_ctx, done, work->a->replicates);
 }
 
 static enum err_code run_replicate(void *ctx, int worker, int task, struct err *err)
@@ -280,10 +246,11 @@ static enum err_code run_replicate(void *ctx, int worker, int task, struct err *
     if (cancel_is_requested(a->run->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in an analysis");
     }
-    if (load_replicate(a, task, out, &found, err) == ERR_OK && !found &&
+    const struct checkpoint *checkpoint = a->run->checkpoint;
+    if (replicate_load(checkpoint, task, replicate_size(a), out, &found, err) == ERR_OK && !found &&
         a->ops->replicate(a, task, scratch, out, err) == ERR_OK &&
         check_statistics(a, out, err) == ERR_OK) {
-        err_kept(save_replicate(a, task, out, err));
+        err_kept(replicate_save(checkpoint, task, replicate_size(a), out, err));
     }
     arena_clear(scratch);
     if (err->code == ERR_OK) {

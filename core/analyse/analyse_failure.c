@@ -4,9 +4,14 @@
  * (failure_subset.c) or by importance sampling (failure_importance.c). The reliability index is
  * beta = -Phi^-1(p).
  *
- * Where plain Monte Carlo sees no failure in N points, or no success, the error of the estimate
- * cannot be estimated; the interval then goes to 3/N, below which the probability is with 95 %
- * confidence.
+ * Where N points of all replicates show no failure, the error of the estimate cannot be estimated.
+ * The interval then ends at a bound below which the probability is with 95 % confidence, since more
+ * than 3/N of the distribution of these points would have shown itself:
+ *
+ *   monte_carlo   3/N, also from 1 where no point succeeded
+ *   subset        3/N of the first levels, whose points are plain Monte Carlo; the later levels
+ *                 bound nothing, as a failure region may be where no level leads
+ *   importance    3 W/N, with W the largest weight that a point can have
  */
 #include "analyse/failure.h"
 
@@ -177,9 +182,13 @@ static void failure_mend(const struct analysis *a, struct analyse_result *result
 {
     double room = NONE_SEEN / ((double)a->spec->n * a->replicates);
     double p = result->estimate[0];
-    if (a->spec->method == ANALYSE_MONTE_CARLO && (p == 0.0 || p == 1.0)) {
-        result->lower[0] -= p > 0.0 ? room : 0.0;
-        result->upper[0] += p > 0.0 ? 0.0 : room;
+    if (a->spec->method == ANALYSE_IMPORTANCE) {
+        room *= failure_max_weight(a->own);
+    }
+    if (p == 0.0) {
+        result->upper[0] += room;
+    } else if (p == 1.0 && a->spec->method != ANALYSE_IMPORTANCE) {
+        result->lower[0] -= room;
     }
     result->lower[0] = fmax(result->lower[0], 0.0);
     result->upper[0] = fmin(result->upper[0], 1.0);

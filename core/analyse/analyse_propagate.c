@@ -13,10 +13,12 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #define MIN_BEYOND 4.0       /* points of a replicate beyond the outermost level */
 #define MAX_KEPT   (1 << 24) /* values that a replicate holds */
+#define N_BUCKETS  512       /* in which values are before their order is looked for */
 
 struct propagate {
     double *centre; /* [m x o] */
@@ -113,13 +115,7 @@ static enum err_code propagate_prepare(struct analysis *a, struct err *err)
     struct propagate *own = a->own;
     size_t o = (size_t)a->field->o;
     size_t bins = (size_t)a->spec->bins;
-    bool ok = true;
-    own->centre = analysis_array(a, (size_t)a->field->m * o, &ok);
-    own->range = analysis_array(a, 2 * o, &ok);
-    if (!ok) {
-        return err_set(err, ERR_NOMEM, "no memory for an analysis");
-    }
-    if (centre_find(a, own->centre, own->range, err) != ERR_OK) {
+    if (centre_make(a, &own->centre, &own->range, err) != ERR_OK) {
         return err->code;
     }
     for (size_t c = 0; c < o; c++) {
@@ -134,10 +130,11 @@ static enum err_code propagate_prepare(struct analysis *a, struct err *err)
 
 /*
  * Puts the k-th smallest of v [n] at place k, no larger ones before and no smaller ones behind it:
- * Hoare's selection. The first `low` are known to be no larger than the others.
+ * Hoare's selection.
  */
-static void select_kth(double *v, ptrdiff_t low, ptrdiff_t n, ptrdiff_t k)
+static void select_kth(double *v, ptrdiff_t n, ptrdiff_t k)
 {
+    ptrdiff_t low = 0;
     ptrdiff_t high = n - 1;
     while (low < high) {
         double pivot = v[low + (high - low) / 2];
@@ -164,25 +161,73 @@ static void select_kth(double *v, ptrdiff_t low, ptrdiff_t n, ptrdiff_t k)
     }
 }
 
-/* As moments_quantiles, without sorting all. v [n] is reordered. */
-static void quantiles(double *v, ptrdiff_t n, int n_levels, const double *levels, double *out)
+/* What the values of a column need. */
+struct column {
+    double *values;   /* [n] */
+    double *ordered;  /* [n] by buckets */
+    uint16_t *bucket; /* [n] */
+    double lowest, highest;
+};
+
+/*
+ * ordered <- the values by buckets of equal width, which follow each other in the order of their
+ * values; first [N_BUCKETS + 1] <- where each begins. This costs less than one partition by
+ * comparisons, whose branches are not foreseen.
+ */
+static void put_into_buckets(struct column *c, size_t n, uint32_t *first)
 {
-    ptrdiff_t known = 0; /* the place of the last quantile */
-    for (int l = 0; l < n_levels; l++) {
-        double at = levels[l] * (double)(n - 1);
-        ptrdiff_t k = (ptrdiff_t)at;
-        double above = INFINITY;
-        select_kth(v, k >= known ? known : 0, n, k);
-        known = k;
-        for (ptrdiff_t i = k + 1; i < n; i++) {
-            above = v[i] < above ? v[i] : above;
-        }
-        out[l] = k + 1 < n ? v[k] + (at - (double)k) * (above - v[k]) : v[k];
+    double scale = N_BUCKETS / (c->highest - c->lowest);
+    uint32_t next[N_BUCKETS] = {0};
+    for (size_t i = 0; i < n; i++) {
+        double at = (c->values[i] - c->lowest) * scale;
+        c->bucket[i] = at < N_BUCKETS - 1 ? (uint16_t)at : N_BUCKETS - 1;
+        next[c->bucket[i]]++;
+    }
+    first[0] = 0;
+    for (size_t b = 0; b < N_BUCKETS; b++) {
+        first[b + 1] = first[b] + next[b];
+        next[b] = first[b];
+    }
+    for (size_t i = 0; i < n; i++) {
+        c->ordered[next[c->bucket[i]]++] = c->values[i];
     }
 }
 
-/* column [n]: the values of one output of one draw, which are reordered. */
-static void add_column(const struct analysis *a, size_t c, double *column, double *out)
+/* The k-th smallest; `bucket` is where an earlier, smaller k was. */
+static double order_statistic(struct column *c, const uint32_t *first, size_t k, size_t *bucket)
+{
+    while (first[*bucket + 1] <= k) {
+        (*bucket)++;
+    }
+    double *part = c->ordered + first[*bucket];
+    select_kth(part, (ptrdiff_t)(first[*bucket + 1] - first[*bucket]),
+               (ptrdiff_t)(k - first[*bucket]));
+    return c->ordered[k];
+}
+
+/* As moments_quantiles, without sorting all. */
+static void quantiles(struct column *c, size_t n, int n_levels, const double *levels, double *out)
+{
+    uint32_t first[N_BUCKETS + 1];
+    bool flat = !isfinite(N_BUCKETS / (c->highest - c->lowest)); /* or nearly */
+    if (flat) {
+        memcpy(c->ordered, c->values, n * sizeof *c->ordered);
+        memset(first, 0, sizeof first);
+        first[N_BUCKETS] = (uint32_t)n;
+    } else if (n_levels > 0) {
+        put_into_buckets(c, n, first);
+    }
+    for (int l = 0; l < n_levels; l++) {
+        double at = levels[l] * (double)(n - 1);
+        size_t k = (size_t)at;
+        size_t bucket = 0;
+        double value = order_statistic(c, first, k, &bucket);
+        double above = k + 1 < n ? order_statistic(c, first, k + 1, &bucket) : value;
+        out[l] = value + (at - (double)k) * (above - value);
+    }
+}
+
+static void add_column(const struct analysis *a, size_t c, struct column *column, double *out)
 {
     const struct propagate *own = a->own;
     const struct layout at = layout_of(a);
@@ -193,15 +238,18 @@ static void add_column(const struct analysis *a, size_t c, double *column, doubl
     double scale = 1.0 / bin_width(a, c);
     double last = (double)bins - 1.0;
     for (size_t i = 0; bins > 0 && i < n; i++) {
-        double b = (column[i] - lowest) * scale;
-        counts[b > 0.0 ? (size_t)(b < last ? b : last) : 0] += 1.0 / (double)n;
+        double b = (column->values[i] - lowest) * scale;
+        counts[b > 0.0 ? (size_t)(b < last ? b : last) : 0] += 1.0;
     }
-    quantiles(column, (ptrdiff_t)n, a->spec->n_levels, a->spec->levels,
+    for (size_t b = 0; b < bins; b++) {
+        counts[b] /= (double)n;
+    }
+    quantiles(column, n, a->spec->n_levels, a->spec->levels,
               out + at.quantiles + c * (size_t)a->spec->n_levels);
 }
 
 /* y [n x o]: the values of one draw. */
-static void add_draw(const struct analysis *a, size_t draw, const double *y, double *column,
+static void add_draw(const struct analysis *a, size_t draw, const double *y, struct column *column,
                      double *out)
 {
     const struct propagate *own = a->own;
@@ -211,24 +259,29 @@ static void add_draw(const struct analysis *a, size_t draw, const double *y, dou
     for (size_t c = 0; c < o; c++) {
         double centre = own->centre[draw * o + c];
         double sums[4] = {0.0};
+        column->lowest = column->highest = y[c];
         for (size_t i = 0; i < n; i++) {
-            double f = y[i * o + c] - centre;
+            double value = y[i * o + c];
+            double f = value - centre;
             sums[0] += f;
             sums[1] += f * f;
             sums[2] += f * f * f;
             sums[3] += f * f * (f * f);
-            column[i] = y[i * o + c];
+            column->values[i] = value;
+            column->lowest = value < column->lowest ? value : column->lowest;
+            column->highest = value > column->highest ? value : column->highest;
         }
         for (size_t k = 0; k < 4; k++) {
             out[4 * c + k] = sums[k] / (double)n;
         }
-        for (size_t e = 0; e <= c; e++) {
+        for (size_t e = 0; e < c; e++) {
             double sum = 0.0;
             for (size_t i = 0; i < n; i++) {
                 sum += (y[i * o + c] - centre) * (y[i * o + e] - own->centre[draw * o + e]);
             }
             out[at.products + c * o + e] = sum / (double)n;
         }
+        out[at.products + c * o + c] = out[4 * c + 1];
         add_column(a, c, column, out);
     }
 }
@@ -244,8 +297,12 @@ static enum err_code propagate_replicate(const struct analysis *a, int replicate
     double *u = arena_alloc_array(scratch, n * (size_t)a->n_free, sizeof *u);
     double *x = arena_alloc_array(scratch, n * (size_t)a->field->d, sizeof *x);
     double *y = arena_alloc_array(scratch, m * n * o, sizeof *y);
-    double *column = arena_alloc_array(scratch, n, sizeof *column);
-    if (u == NULL || x == NULL || y == NULL || column == NULL) {
+    struct column column = {.lowest = 0.0};
+    column.values = arena_alloc_array(scratch, n, sizeof *column.values);
+    column.ordered = arena_alloc_array(scratch, n, sizeof *column.ordered);
+    column.bucket = arena_alloc_array(scratch, n, sizeof *column.bucket);
+    if (u == NULL || x == NULL || y == NULL || column.values == NULL || column.ordered == NULL ||
+        column.bucket == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for an analysis");
     }
     memset(out, 0, m * a->n_statistics * sizeof *out);
@@ -257,7 +314,7 @@ static enum err_code propagate_replicate(const struct analysis *a, int replicate
     analysis_rows(a, (int)n, u, x);
     if (analysis_values(a, (int)n, x, &inner, y, err) == ERR_OK) {
         for (size_t j = 0; j < m; j++) {
-            add_draw(a, j, y + j * n * o, column, out + j * a->n_statistics);
+            add_draw(a, j, y + j * n * o, &column, out + j * a->n_statistics);
         }
     }
     arena_release(&inner);

@@ -107,10 +107,7 @@ static enum err_code shapley_plan(struct analysis *a, struct err *err)
 static enum err_code shapley_prepare(struct analysis *a, struct err *err)
 {
     struct shapley *own = a->own;
-    bool ok = true;
-    own->centre = analysis_array(a, (size_t)a->field->m * (size_t)a->field->o, &ok);
-    return ok ? centre_find(a, own->centre, NULL, err)
-              : err_set(err, ERR_NOMEM, "no memory for an analysis");
+    return centre_make(a, &own->centre, NULL, err);
 }
 
 /* ---- a replicate ---- */

@@ -8,6 +8,7 @@
 
 #include "analyse/calibrate_bridge.h"
 #include "analyse/calibrate_density.h"
+#include "analyse/calibrate_ladder.h"
 #include "base/mem.h"
 #include "base/par.h"
 #include "sample/chain.h"
@@ -35,6 +36,7 @@ struct work {
     double *logp;     /* [groups x chains x draws] */
     long *divergent;  /* [groups x chains] */
     double *evidence; /* [groups] logarithms */
+    double *stones;   /* [groups x chains x temperatures] */
     struct calibrate_result *out;
     atomic_int n_done;
 };
@@ -45,8 +47,7 @@ struct chain {
     struct work *work;
     int number;
     struct calibrate_density density;
-    struct target target;
-    struct sampler sampler;
+    struct calibrate_ladder ladder;
     struct rng rng;
     int step; /* done, warm-up included */
     double *q, *logp;
@@ -76,7 +77,7 @@ static enum err_code save_chain(struct chain *c, struct err *err)
     bytes_put_i64(&writer, c->work->divergent[c->number]);
     bytes_put_f64(&writer, c->q, n * (size_t)c->work->n_parameters);
     bytes_put_f64(&writer, c->logp, n);
-    sampler_save(&c->sampler, &writer);
+    calibrate_ladder_save(&c->ladder, &writer);
     rng_save(&c->rng, &writer);
     return checkpoint_save(c->work->run->checkpoint, c->number, &writer, err);
 }
@@ -99,7 +100,7 @@ static enum err_code load_chain(struct chain *c, bool *found, struct err *err)
         c->step = (int)step;
         bytes_get_f64(&reader, c->q, kept(c) * (size_t)c->work->n_parameters);
         bytes_get_f64(&reader, c->logp, kept(c));
-        err_kept(sampler_load(&c->sampler, &settings, c->work->n_parameters, &reader, err));
+        err_kept(calibrate_ladder_load(&c->ladder, &settings, &reader, err));
         rng_load(&c->rng, &reader);
         err_kept(err->code == ERR_OK ? checkpoint_check(&reader, err) : err->code);
     } else {
@@ -110,23 +111,18 @@ static enum err_code load_chain(struct chain *c, bool *found, struct err *err)
 }
 
 /* Draws from the prior until one has a density. */
-static enum err_code begin_chain(struct chain *c, struct arena *arena, struct err *err)
+static enum err_code draw_start(struct chain *c, double *q, struct err *err)
 {
     const struct calibrate_run *run = c->work->run;
-    const struct sampler_settings settings = settings_of(run->spec);
-    double *q = arena_alloc_array(arena, (size_t)c->work->n_parameters, sizeof *q);
-    if (q == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for a calibration");
-    }
-    rng_init(&c->rng, run->spec->seed, RNG_ANALYSE, FIRST_STREAM + (uint32_t)c->number);
+    const struct target *target = &c->ladder.target;
     for (int i = 0; i < MAX_STARTS; i++) {
         for (int p = 0; p < c->work->n_parameters; p++) {
             int a = (p - c->work->k) % run->field->o;
             double centre = p < c->work->k ? 0.0 : log(run->spec->scale[a]);
             q[p] = centre + START_SPREAD * rng_normal(&c->rng);
         }
-        if (isfinite(c->target.logp(c->target.ctx, q, NULL))) {
-            return sampler_init(&c->sampler, &settings, &c->target, q, &c->rng, err);
+        if (isfinite(target->logp(target->ctx, q, NULL))) {
+            return ERR_OK;
         }
         if (c->density.err.code != ERR_OK) {
             *err = c->density.err;
@@ -134,6 +130,23 @@ static enum err_code begin_chain(struct chain *c, struct arena *arena, struct er
         }
     }
     return err_set(err, ERR_NUMERIC, "no start of a chain has a density that is not 0");
+}
+
+static enum err_code begin_chain(struct chain *c, struct arena *arena, struct err *err)
+{
+    const struct calibrate_spec *spec = c->work->run->spec;
+    const struct sampler_settings settings = settings_of(spec);
+    double *q = arena_alloc_array(arena, (size_t)c->work->n_parameters, sizeof *q);
+    if (q == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a calibration");
+    }
+    rng_init(&c->rng, spec->seed, RNG_ANALYSE, FIRST_STREAM + (uint32_t)c->number);
+    for (int place = 0; place < spec->temperatures && err->code == ERR_OK; place++) {
+        if (draw_start(c, q, err) == ERR_OK) {
+            err_kept(calibrate_ladder_begin(&c->ladder, place, &settings, q, &c->rng, err));
+        }
+    }
+    return err->code;
 }
 
 static void report(const struct chain *c)
@@ -147,7 +160,7 @@ static void report(const struct chain *c)
             .n_members = n,
             .step = c->step,
             .n_steps = steps,
-            .loss = -c->sampler.logp,
+            .loss = -c->ladder.samplers->logp,
             .validation_loss = NAN,
             .fraction = (atomic_load(&c->work->n_done) + (double)c->step / steps) / n};
         run->progress(run->progress_ctx, &progress);
@@ -161,7 +174,8 @@ static enum err_code run_steps(struct chain *c, struct err *err)
     int end = run->spec->warmup + run->spec->draws;
     while (c->step < end && err->code == ERR_OK) {
         struct sampler_info info;
-        sampler_step(&c->sampler, &c->target, &c->rng, &info);
+        bool counts = c->step >= run->spec->warmup;
+        calibrate_ladder_step(&c->ladder, counts, &c->rng, &info);
         if (cancel_is_requested(run->cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in a calibration");
         }
@@ -169,10 +183,10 @@ static enum err_code run_steps(struct chain *c, struct err *err)
             *err = c->density.err;
             return err->code;
         }
-        if (c->step >= run->spec->warmup) {
+        if (counts) {
             size_t at = (size_t)(c->step - run->spec->warmup);
-            memcpy(c->q + at * p, c->sampler.q, p * sizeof *c->q);
-            c->logp[at] = c->sampler.logp;
+            memcpy(c->q + at * p, c->ladder.samplers->q, p * sizeof *c->q);
+            c->logp[at] = c->ladder.samplers->logp;
             c->work->divergent[c->number] += info.divergent;
         }
         c->step++;
@@ -198,14 +212,16 @@ static enum err_code run_chain(void *ctx, int worker, int task, struct err *err)
     (void)worker;
     if (calibrate_density_init(&c.density, work->run,
                                task / spec->chains * work->m % work->run->field->m, work->m, &arena,
-                               err) == ERR_OK) {
-        c.target = calibrate_density_target(&c.density);
+                               err) == ERR_OK &&
+        calibrate_ladder_init(&c.ladder, &c.density, spec->temperatures, &arena, err) == ERR_OK) {
         if (load_chain(&c, &found, err) == ERR_OK &&
             (found || begin_chain(&c, &arena, err) == ERR_OK)) {
             err_kept(run_steps(&c, err));
+            memcpy(work->stones + (size_t)task * (size_t)spec->temperatures, c.ladder.stone,
+                   (size_t)spec->temperatures * sizeof *work->stones);
         }
     }
-    sampler_release(&c.sampler);
+    calibrate_ladder_release(&c.ladder);
     calibrate_density_release(&c.density);
     arena_release(&arena);
     atomic_fetch_add(&work->n_done, err->code == ERR_OK ? 1 : 0);
@@ -244,6 +260,12 @@ static enum err_code finish_group(void *ctx, int worker, int task, struct err *e
             *err = density.err;
         } else if (cancel_is_requested(work->run->cancel)) {
             err_set(err, ERR_CANCELLED, "cancelled in a calibration");
+        } else if (spec->temperatures > 1) {
+            int temperatures = spec->temperatures;
+            const double *stones =
+                work->stones + (size_t)task * (size_t)(spec->chains * temperatures);
+            work->evidence[task] =
+                calibrate_ladder_evidence(stones, spec->chains, temperatures, spec->draws);
         } else {
             err_kept(bridge_log_evidence(&bridge, &work->evidence[task], err));
         }
@@ -283,6 +305,7 @@ static enum err_code summarise(struct work *work, double *column, struct err *er
 static void finish(struct work *work, const int *inputs)
 {
     struct calibrate_result *out = work->out;
+    memcpy(out->inputs, inputs, (size_t)out->k * sizeof *inputs);
     const double *range = work->run->training_range;
     double max = -INFINITY;
     double sum = 0.0;
@@ -290,10 +313,11 @@ static void finish(struct work *work, const int *inputs)
     for (int g = 0; g < work->n_groups; g++) {
         max = fmax(max, work->evidence[g]);
     }
+    /* At least 1 / n_groups, by the largest of them. */
     for (int g = 0; g < work->n_groups; g++) {
         sum += exp(work->evidence[g] - max) / work->n_groups;
     }
-    out->log_evidence = max + log(sum);
+    out->log_evidence = sum > 0.0 ? max + log(sum) : NAN;
     for (int i = 0; range != NULL && i < out->n_draws; i++) {
         bool outside = false;
         for (int b = 0; b < out->k; b++) {
@@ -315,6 +339,10 @@ static enum err_code check_numbers(const struct calibrate_run *run, struct err *
     const struct calibrate_spec *spec = run->spec;
     double n =
         (double)spec->draws * spec->chains * (spec->error == CALIBRATE_DRAWS ? run->field->m : 1);
+    if (spec->temperatures < 1 || spec->temperatures > CALIBRATE_MAX_TEMPERATURES) {
+        return err_set(err, ERR_INVALID, "temperatures is %d, 1 to %d are possible",
+                       spec->temperatures, CALIBRATE_MAX_TEMPERATURES);
+    }
     bool needs_scale = spec->discrepancy || (spec->sigma == NULL && spec->covariance == NULL);
     if (spec->chains < 2 || spec->chains > CALIBRATE_MAX_CHAINS || spec->warmup < 20 ||
         spec->draws < 20 || n > CALIBRATE_MAX_STEPS || spec->warmup > CALIBRATE_MAX_STEPS) {
@@ -363,15 +391,19 @@ static enum err_code allocate(struct work *work, struct arena *scratch, struct a
     work->q = arena_alloc_array(scratch, n * p, sizeof *work->q);
     work->logp = arena_alloc_array(scratch, n, sizeof *work->logp);
     work->divergent = arena_zalloc_array(scratch, chains, sizeof *work->divergent);
+    work->stones =
+        arena_alloc_array(scratch, chains * (size_t)spec->temperatures, sizeof *work->stones);
     work->evidence = arena_alloc_array(scratch, (size_t)work->n_groups, sizeof *work->evidence);
+    out->inputs = arena_alloc_array(arena, p, sizeof *out->inputs);
     out->draws = arena_alloc_array(arena, n * p, sizeof *out->draws);
     out->rhat = arena_alloc_array(arena, p, sizeof *out->rhat);
     out->ess_bulk = arena_alloc_array(arena, p, sizeof *out->ess_bulk);
     out->ess_tail = arena_alloc_array(arena, p, sizeof *out->ess_tail);
     out->predicted = arena_alloc_array(arena, n * cells, sizeof *out->predicted);
     return work->q != NULL && work->logp != NULL && work->divergent != NULL &&
-                   work->evidence != NULL && out->draws != NULL && out->rhat != NULL &&
-                   out->ess_bulk != NULL && out->ess_tail != NULL && out->predicted != NULL
+                   work->evidence != NULL && work->stones != NULL && out->inputs != NULL &&
+                   out->draws != NULL && out->rhat != NULL && out->ess_bulk != NULL &&
+                   out->ess_tail != NULL && out->predicted != NULL
                ? ERR_OK
                : err_set(err, ERR_NOMEM, "no memory for a calibration");
 }

@@ -17,7 +17,8 @@
  *
  * The posterior is drawn by the No-U-Turn sampler in the standard normal scores of the inputs and
  * the logarithms of standard deviations, with exact gradients. Its evidence comes from bridge
- * sampling [2] between the draws and a normal distribution.
+ * sampling [2] between the draws and a normal distribution. A posterior of several modes, between
+ * which chains do not find their way, needs parallel tempering, which has the evidence as well.
  *
  * [1] M. C. Kennedy, A. O'Hagan, Bayesian calibration of computer models, JRSS B 63(3), 2001.
  * [2] X.-L. Meng, W. H. Wong, Simulating ratios of normalizing constants via a simple identity,
@@ -35,11 +36,12 @@ enum calibrate_error { CALIBRATE_NONE, CALIBRATE_VARIANCE, CALIBRATE_COVARIANCE,
 const char *calibrate_error_name(enum calibrate_error error);
 struct names calibrate_error_known(void);
 
-#define CALIBRATE_MAX_NUMBERS 500 /* observed outputs of all experiments, replicates joined */
-#define CALIBRATE_MAX_CHAINS  64
-#define CALIBRATE_MAX_STEPS   1000000
-#define CALIBRATE_MAX_KEPT    ((size_t)1 << 24) /* numbers of samples and predictions together */
-#define CALIBRATE_SPREAD      1.5 /* standard deviation of the logarithm of an unknown sigma */
+#define CALIBRATE_MAX_NUMBERS      500 /* observed outputs of all experiments, replicates joined */
+#define CALIBRATE_MAX_CHAINS       64
+#define CALIBRATE_MAX_STEPS        1000000
+#define CALIBRATE_MAX_TEMPERATURES 32
+#define CALIBRATE_MAX_KEPT         ((size_t)1 << 24) /* numbers of samples and predictions together */
+#define CALIBRATE_SPREAD           1.5 /* standard deviation of the logarithm of an unknown sigma */
 
 /* All arrays are borrowed. */
 struct calibrate_experiment {
@@ -54,6 +56,7 @@ struct calibrate_spec {
     uint64_t seed;
     int chains; /* of each draw for CALIBRATE_DRAWS */
     int warmup, draws;
+    int temperatures; /* 1, or of parallel tempering (calibrate_ladder.h) */
     int n_experiments;
     const struct calibrate_experiment *experiments;
     /* The noise of one replicate: its standard deviations, or its covariance [o x o]; both NULL:
@@ -81,6 +84,7 @@ struct calibrate_run {
  * standard deviations of the discrepancy. */
 struct calibrate_result {
     int n_parameters, k;
+    int *inputs;       /* [k] which are calibrated */
     int n_draws;       /* of all chains together */
     double *draws;     /* [n_draws x n_parameters], chain after chain */
     double *rhat;      /* [n_parameters] of the chains; the largest of any draw of the surrogate */

@@ -116,7 +116,8 @@ enum err_code calibrate_density_init(struct calibrate_density *density,
 {
     const struct calibrate_spec *spec = run->spec;
     struct err none = ERR_INIT;
-    *density = (struct calibrate_density){.run = run, .first = first, .m = m, .err = none};
+    *density =
+        (struct calibrate_density){.run = run, .first = first, .m = m, .beta = 1.0, .err = none};
     if ((double)spec->n_experiments * run->field->o > CALIBRATE_MAX_NUMBERS) {
         return err_set(err, ERR_LIMIT,
                        "%d experiments of %d outputs, at most %d numbers are allowed",
@@ -361,6 +362,7 @@ static void add_mean_gradient(const struct calibrate_density *d, double *grad)
     }
 }
 
+/* Adds to the gradient. */
 static double log_prior(const struct calibrate_density *d, const double *q, double *grad)
 {
     const double *scale = d->run->spec->scale;
@@ -372,7 +374,7 @@ static double log_prior(const struct calibrate_density *d, const double *q, doub
         double z = (q[i] - centre) / spread;
         sum -= 0.5 * z * z + log(spread) + 0.5 * LOG_2_PI;
         if (grad != NULL) {
-            grad[i] = -z / spread;
+            grad[i] -= z / spread;
         }
     }
     return sum;
@@ -402,12 +404,10 @@ static double solve(struct calibrate_density *d)
     return -0.5 * (quadratic + linalg_logdet(n, d->l) + n * LOG_2_PI);
 }
 
-static double log_density(void *ctx, const double *q, double *grad)
+/* Adds the gradient of the likelihood to grad, which may be NULL; NaN: it has none. */
+static double log_likelihood(struct calibrate_density *d, const double *q, double *grad)
 {
-    struct calibrate_density *d = ctx;
-    double prior = log_prior(d, q, grad);
-    if (d->err.code != ERR_OK || cancel_is_requested(d->run->cancel) ||
-        !evaluate(d, q, grad != NULL)) {
+    if (!evaluate(d, q, grad != NULL)) {
         return NAN;
     }
     set_covariance(d, q);
@@ -420,7 +420,27 @@ static double log_density(void *ctx, const double *q, double *grad)
         add_mean_gradient(d, grad);
         add_covariance_gradient(d, q, grad);
     }
-    return prior + likelihood + within(d, q, grad);
+    return likelihood + within(d, q, grad);
+}
+
+static double log_density(void *ctx, const double *q, double *grad)
+{
+    struct calibrate_density *d = ctx;
+    size_t n = (size_t)d->n_parameters;
+    if (d->err.code != ERR_OK || cancel_is_requested(d->run->cancel)) {
+        return NAN;
+    }
+    if (grad != NULL) {
+        memset(grad, 0, n * sizeof *grad);
+    }
+    d->likelihood = log_likelihood(d, q, grad);
+    if (isnan(d->likelihood)) {
+        return NAN;
+    }
+    for (size_t i = 0; grad != NULL && i < n; i++) {
+        grad[i] *= d->beta;
+    }
+    return log_prior(d, q, grad) + d->beta * d->likelihood;
 }
 
 struct target calibrate_density_target(struct calibrate_density *density)

@@ -32,6 +32,8 @@ struct calibrate_density {
     double *r, *alpha; /* [N] residuals, and V^-1 of them */
     double *deviation; /* [N] of a draw */
     double *weighted;  /* [N] */
+    double beta;       /* the power of the likelihood in the density: 1, unless it is set */
+    double likelihood; /* logarithm of the whole one, of the last state that was looked at */
     struct arena scratch;
     struct err err; /* the first failure; the density is NaN from then on */
 };

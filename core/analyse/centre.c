@@ -2,6 +2,7 @@
 #include "analyse/centre.h"
 
 #include <math.h>
+#include <string.h>
 
 #define N_POINTS  512
 #define REPLICATE ANALYSE_MAX_REPLICATES /* its points are none of a replicate's */
@@ -52,23 +53,39 @@ static enum err_code look(const struct analysis *a, struct arena *arena, double 
     return err->code;
 }
 
-enum err_code centre_find(const struct analysis *a, double *centre, double *range, struct err *err)
+static enum err_code check_centre(const struct analysis *a, const double *centre, struct err *err)
 {
-    size_t o = (size_t)a->field->o;
-    struct arena arena = ARENA_INIT;
-    for (size_t k = 0; k < (size_t)a->field->m * o; k++) {
-        centre[k] = 0.0;
-    }
-    for (size_t c = 0; range != NULL && c < o; c++) {
-        range[c] = INFINITY;
-        range[o + c] = -INFINITY;
-    }
-    err_kept(look(a, &arena, centre, range, err));
-    arena_release(&arena);
-    for (size_t k = 0; err->code == ERR_OK && k < (size_t)a->field->m * o; k++) {
+    for (size_t k = 0; k < (size_t)a->field->m * (size_t)a->field->o; k++) {
         if (!isfinite(centre[k])) {
             return err_set(err, ERR_NUMERIC, "the mean of an output is not finite");
         }
+    }
+    return ERR_OK;
+}
+
+enum err_code centre_make(struct analysis *a, double **centre, double **range, struct err *err)
+{
+    size_t o = (size_t)a->field->o;
+    size_t n = (size_t)a->field->m * o;
+    bool ok = true;
+    struct arena arena = ARENA_INIT;
+    double *mean = analysis_array(a, n, &ok);
+    double *ends = range != NULL ? analysis_array(a, 2 * o, &ok) : NULL;
+    if (!ok) {
+        return err_set(err, ERR_NOMEM, "no memory for an analysis");
+    }
+    memset(mean, 0, n * sizeof *mean);
+    for (size_t c = 0; ends != NULL && c < o; c++) {
+        ends[c] = INFINITY;
+        ends[o + c] = -INFINITY;
+    }
+    if (look(a, &arena, mean, ends, err) == ERR_OK) {
+        err_kept(check_centre(a, mean, err));
+    }
+    arena_release(&arena);
+    *centre = mean;
+    if (range != NULL) {
+        *range = ends;
     }
     return err->code;
 }

@@ -53,6 +53,9 @@ struct failure_mixture {
 enum err_code failure_mixture_find(struct analysis *a, struct failure_mixture *out,
                                    struct err *err) MUST_CHECK;
 
+/* What no weight of a point exceeds. */
+double failure_max_weight(const struct failure_mixture *mixture);
+
 /* One replicate of n points of the mixture: p [m]. */
 enum err_code failure_mixture_run(const struct analysis *a, const struct failure_mixture *mixture,
                                   int replicate, struct arena *scratch, double *p,

@@ -170,6 +170,11 @@ static double weight_of(const struct failure_mixture *mix, size_t k, const doubl
     return exp(-max) / sum;
 }
 
+double failure_max_weight(const struct failure_mixture *mixture)
+{
+    return 1.0 / mixture->weight[mixture->n];
+}
+
 enum err_code failure_mixture_run(const struct analysis *a, const struct failure_mixture *mixture,
                                   int replicate, struct arena *scratch, double *p, struct err *err)
 {

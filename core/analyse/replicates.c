@@ -7,12 +7,50 @@
  */
 #include "analyse/replicates.h"
 
+#include "base/mem.h"
 #include "math/moments.h"
 
 #include <math.h>
 #include <string.h>
 
 #define NORMAL_95 1.959963984540054
+
+enum err_code replicate_load(const struct checkpoint *checkpoint, int replicate, size_t n,
+                             double *out, bool *found, struct err *err)
+{
+    void *bytes = NULL;
+    struct bytes_reader reader;
+    if (checkpoint_load(checkpoint, replicate, &bytes, &reader, found, err) == ERR_OK && *found) {
+        bytes_get_f64(&reader, out, n);
+        err_kept(checkpoint_check(&reader, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
+enum err_code replicate_save(const struct checkpoint *checkpoint, int replicate, size_t n,
+                             const double *out, struct err *err)
+{
+    struct bytes_writer writer = {.data = NULL};
+    if (!checkpoint_due(checkpoint, 0)) {
+        return ERR_OK;
+    }
+    bytes_put_f64(&writer, out, n);
+    return checkpoint_save(checkpoint, replicate, &writer, err);
+}
+
+void replicate_report(progress_fn *progress, void *ctx, int done, int n)
+{
+    if (progress != NULL) {
+        const struct progress now = {.n_members = 1,
+                                     .step = done,
+                                     .n_steps = n,
+                                     .loss = NAN,
+                                     .validation_loss = NAN,
+                                     .fraction = (double)done / n};
+        progress(ctx, &now);
+    }
+}
 
 double replicates_student(int degrees)
 {

@@ -20,6 +20,18 @@
 enum err_code replicates_join(const struct analysis *a, const double *all,
                               struct analyse_result *result, struct err *err) MUST_CHECK;
 
+/*
+ * The numbers that a replicate leaves, as a checkpoint. Loading sets *found, and out [n] if it is
+ * true; saving does nothing unless it is due. ERR_CORRUPT, ERR_NOMEM, and what the store says.
+ */
+enum err_code replicate_load(const struct checkpoint *checkpoint, int replicate, size_t n,
+                             double *out, bool *found, struct err *err) MUST_CHECK;
+enum err_code replicate_save(const struct checkpoint *checkpoint, int replicate, size_t n,
+                             const double *out, struct err *err) MUST_CHECK;
+
+/* Progress: so many of n replicates are done. progress: NULL for nobody. */
+void replicate_report(progress_fn *progress, void *ctx, int done, int n);
+
 /* The quantile of Student's distribution for the ends of a two-sided 95 % interval. */
 double replicates_student(int degrees);
 

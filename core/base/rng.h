@@ -36,7 +36,8 @@ enum rng_purpose {
     RNG_SEQUENCE,    /* scrambling of a low-discrepancy sequence */
     RNG_DESIGN,      /* points of a design */
     RNG_EXPLORE,     /* starts, candidates and draws of a search */
-    RNG_ANALYSE      /* a replicate of an analysis */
+    RNG_ANALYSE,     /* a replicate of an analysis */
+    RNG_OUTLOOK      /* what pending points may give */
 };
 
 struct rng {

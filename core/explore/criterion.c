@@ -37,10 +37,16 @@ bool criterion_is_signed(enum criterion criterion)
            criterion == CRITERION_LEVEL_SET;
 }
 
-bool criterion_has_slopes(const struct suggest_spec *spec)
+bool criterion_needs_noise(enum criterion criterion)
 {
-    return spec->n_outputs == 1 && spec->criterion != CRITERION_INTEGRATED_VARIANCE &&
-           spec->criterion != CRITERION_D_OPTIMAL && spec->criterion != CRITERION_THOMPSON;
+    return criterion == CRITERION_INTEGRATED_VARIANCE || criterion == CRITERION_D_OPTIMAL;
+}
+
+/* The mean of lower_confidence over futures is that of the present mean, in which it is linear. */
+bool criterion_needs_outlook(enum criterion criterion)
+{
+    return criterion == CRITERION_EXPECTED_IMPROVEMENT || criterion == CRITERION_LEVEL_SET ||
+           criterion == CRITERION_FAILURE_BOUNDARY;
 }
 
 /* ---- of mean and standard deviation ---- */
@@ -72,44 +78,60 @@ static double boundary(double gap, double std, double *by_gap, double *by_std)
     return normal_tail(gap / std);
 }
 
-double criterion_slopes(const struct scoring_rule *rule, double mean, double std, double *by_mean,
-                        double *by_std)
+/* With a mean, and the best value so far; and derivatives. */
+static double of_moments(const struct scoring_rule *rule, double best, const double moments[2],
+                         double *by_mean, double *by_std)
 {
     const struct suggest_spec *spec = rule->spec;
+    double mean = moments[0];
+    double std = moments[1];
     double sign = spec->maximise ? -1.0 : 1.0;
     double gap = fabs(mean - spec->threshold);
     double side = mean < spec->threshold ? -1.0 : 1.0;
-    double k;
+    double k = spec->k;
     double score;
-    switch (spec->criterion) {
-    case CRITERION_EXPECTED_IMPROVEMENT:
-        score = improvement(sign * (rule->best - mean), std, by_mean, by_std);
+    if (spec->criterion == CRITERION_EXPECTED_IMPROVEMENT) {
+        score = improvement(sign * (best - mean), std, by_mean, by_std);
         *by_mean *= -sign;
         return score;
-    case CRITERION_LOWER_CONFIDENCE:
-        k = isnan(spec->k) ? LOWER_K : spec->k;
-        *by_mean = -sign;
-        *by_std = k;
-        return -sign * mean + k * std;
-    case CRITERION_LEVEL_SET:
-        k = isnan(spec->k) ? STRADDLE_K : spec->k;
-        *by_mean = -side;
-        *by_std = k;
-        return k * std - gap;
-    case CRITERION_FAILURE_BOUNDARY:
+    }
+    if (spec->criterion == CRITERION_FAILURE_BOUNDARY) {
         score = boundary(gap, std, by_mean, by_std);
         *by_mean *= side;
         return score;
-    case CRITERION_VARIANCE:
-    case CRITERION_INTEGRATED_VARIANCE:
-    case CRITERION_D_OPTIMAL:
-    case CRITERION_THOMPSON:
-        break;
     }
-    double scale = rule->scales[0] * rule->scales[0];
-    *by_mean = 0.0;
-    *by_std = 2.0 * std / scale;
-    return std * std / scale;
+    if (spec->criterion == CRITERION_LEVEL_SET) {
+        *by_std = isnan(k) ? STRADDLE_K : k;
+        *by_mean = -side;
+        return *by_std * std - gap;
+    }
+    *by_std = isnan(k) ? LOWER_K : k;
+    *by_mean = -sign;
+    return -sign * mean + *by_std * std;
+}
+
+double criterion_moments(const struct scoring_rule *rule, const struct scored *at, double *by_mean,
+                         double *by_std, double *by_shift)
+{
+    bool looks_ahead = at->shift != NULL && criterion_needs_outlook(rule->spec->criterion);
+    int n = looks_ahead ? outlook_n_futures(rule->outlook) : 1;
+    const double *row = spread_row(at->spread, at->point, 0);
+    double mean = at->spread->mean[at->point];
+    double std = sqrt(spread_dot(row, row, at->spread->width));
+    double sum = 0.0;
+    *by_mean = *by_std = 0.0;
+    for (int s = 0; s < n; s++) {
+        double here = 0.0;
+        double by_this_std = 0.0;
+        const double moments[2] = {mean + (n > 1 ? at->shift[s] : 0.0), std};
+        sum += of_moments(rule, rule->outlook->best[s], moments, &here, &by_this_std);
+        *by_mean += here / n;
+        *by_std += by_this_std / n;
+        if (by_shift != NULL && n > 1) {
+            by_shift[s] = here / n;
+        }
+    }
+    return sum / n;
 }
 
 /* ---- of more than that ---- */
@@ -124,40 +146,46 @@ static double sum_variance(const struct scoring_rule *rule, const struct spread 
     return sum;
 }
 
+bool criterion_observed(const struct spread *spread, int point, double *square)
+{
+    int o = spread->o;
+    for (int a = 0; a < o; a++) {
+        for (int b = 0; b <= a; b++) {
+            square[a * o + b] = spread_covariance(spread, point, a, point, b);
+        }
+        double variance = square[a * o + a];
+        square[a * o + a] += fmax(spread->noise[(size_t)point * (size_t)o + (size_t)a],
+                                  SPREAD_NOISE_FLOOR * variance);
+        if (!(square[a * o + a] > 0.0)) {
+            square[a * o + a] = 1.0; /* an output that is known exactly tells nothing */
+        }
+    }
+    return linalg_cholesky(o, square);
+}
+
 /*
  * What observing all outputs at the point takes from the variance of the references: with the
  * covariance of the observations C + noise = L L', |L^-1 cov|^2 for each output of a reference.
  */
-static double variance_taken(const struct scoring_rule *rule, const struct spread *spread,
-                             int point, double *c)
+static double variance_taken(const struct scoring_rule *rule, const struct scored *at)
 {
+    const struct spread *spread = at->spread;
     int o = spread->o;
     double cov[SUGGEST_MAX_OUTPUTS];
     double sum = 0.0;
-    for (int a = 0; a < o; a++) {
-        for (int b = 0; b <= a; b++) {
-            c[a * o + b] = spread_covariance(spread, point, a, point, b);
-        }
-        double variance = c[a * o + a];
-        c[a * o + a] += fmax(spread->noise[(size_t)point * (size_t)o + (size_t)a],
-                             SPREAD_NOISE_FLOOR * variance);
-        if (!(c[a * o + a] > 0.0)) {
-            c[a * o + a] = 1.0; /* an output that is known exactly tells nothing */
-        }
-    }
-    if (!linalg_cholesky(o, c)) {
+    if (!criterion_observed(spread, at->point, at->square)) {
         return 0.0;
     }
     for (int r = rule->first_ref; r < rule->first_ref + rule->n_refs; r++) {
         for (int q = 0; q < o; q++) {
             double scale = rule->scales[q] * rule->scales[q];
             for (int a = 0; a < o; a++) {
-                cov[a] = spread_dot(spread_row(rule->refs, r, q), spread_row(spread, point, a),
+                cov[a] = spread_dot(spread_row(rule->refs, r, q), spread_row(spread, at->point, a),
                                     spread->width);
                 for (int b = 0; b < a; b++) {
-                    cov[a] -= c[a * o + b] * cov[b];
+                    cov[a] -= at->square[a * o + b] * cov[b];
                 }
-                cov[a] /= c[a * o + a];
+                cov[a] /= at->square[a * o + a];
                 sum += cov[a] * cov[a] / scale;
             }
         }
@@ -165,18 +193,25 @@ static double variance_taken(const struct scoring_rule *rule, const struct sprea
     return sum / rule->n_refs;
 }
 
-/* 1/2 log det(I + D^-1/2 C D^-1/2), D the noise. */
-static double information(const struct spread *spread, int point, double *c)
+bool criterion_informed(const struct spread *spread, int point, double *square)
 {
     int o = spread->o;
     const double *noise = spread->noise + (size_t)point * (size_t)o;
     for (int a = 0; a < o; a++) {
         for (int b = 0; b <= a; b++) {
             double cov = spread_covariance(spread, point, a, point, b);
-            c[a * o + b] = cov / sqrt(noise[a] * noise[b]) + (a == b ? 1.0 : 0.0);
+            square[a * o + b] = cov / sqrt(noise[a] * noise[b]) + (a == b ? 1.0 : 0.0);
         }
     }
-    return linalg_cholesky(o, c) ? 0.5 * linalg_logdet(o, c) : 0.0;
+    return linalg_cholesky(o, square);
+}
+
+/* 1/2 log det(I + D^-1/2 C D^-1/2), D the noise. */
+static double information(const struct scored *at)
+{
+    return criterion_informed(at->spread, at->point, at->square)
+               ? 0.5 * linalg_logdet(at->spread->o, at->square)
+               : 0.0;
 }
 
 static double drawn_value(const struct scoring_rule *rule, const struct spread *spread, int point)
@@ -188,24 +223,24 @@ static double drawn_value(const struct scoring_rule *rule, const struct spread *
     return rule->spec->maximise ? value : -value;
 }
 
-double criterion_score(const struct scoring_rule *rule, const struct spread *spread, int point,
-                       double *square)
+double criterion_score(const struct scoring_rule *rule, const struct scored *at)
 {
     double by_mean;
     double by_std;
-    if (rule->spec->criterion == CRITERION_INTEGRATED_VARIANCE) {
-        return variance_taken(rule, spread, point, square);
+    switch (rule->spec->criterion) {
+    case CRITERION_INTEGRATED_VARIANCE:
+        return variance_taken(rule, at);
+    case CRITERION_D_OPTIMAL:
+        return information(at);
+    case CRITERION_THOMPSON:
+        return drawn_value(rule, at->spread, at->point);
+    case CRITERION_VARIANCE:
+        return sum_variance(rule, at->spread, at->point);
+    case CRITERION_EXPECTED_IMPROVEMENT:
+    case CRITERION_LOWER_CONFIDENCE:
+    case CRITERION_LEVEL_SET:
+    case CRITERION_FAILURE_BOUNDARY:
+        break;
     }
-    if (rule->spec->criterion == CRITERION_D_OPTIMAL) {
-        return information(spread, point, square);
-    }
-    if (rule->spec->criterion == CRITERION_THOMPSON) {
-        return drawn_value(rule, spread, point);
-    }
-    if (rule->spec->criterion == CRITERION_VARIANCE) {
-        return sum_variance(rule, spread, point);
-    }
-    double variance = spread_covariance(spread, point, 0, point, 0);
-    return criterion_slopes(rule, spread->mean[(size_t)point * (size_t)spread->o], sqrt(variance),
-                            &by_mean, &by_std);
+    return criterion_moments(rule, at, &by_mean, &by_std, NULL);
 }

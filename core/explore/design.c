@@ -5,6 +5,7 @@
 #include "explore/halton.h"
 #include "explore/lhs.h"
 #include "explore/sobol.h"
+#include "explore/walk.h"
 
 #include <float.h>
 #include <math.h>
@@ -68,25 +69,27 @@ static void source_release(struct source *source)
 
 /* ---- points that meet the constraints ---- */
 
-static enum err_code refuse_thin(int found, int n, double tries, struct err *err)
+/* x [n x d] <- points of a thin region (walk.h). */
+static enum err_code walk_points(const struct region *region, const struct design_spec *spec, int n,
+                                 double *x, struct arena *arena, struct err *err)
 {
-    if (found == 0) {
-        return err_set(
-            err, ERR_INVALID,
-            "none of %.0f points within the bounds meets the constraints: no point does, "
-            "or too few; give bounds that are closer to what the constraints allow",
-            tries);
+    struct walk walk;
+    if (walk_init(&walk, region, spec->seed, spec->cancel, arena, err) != ERR_OK) {
+        return err->code;
     }
-    return err_set(
-        err, ERR_INVALID,
-        "%d of %.0f points within the bounds meet the constraints, and %d are needed; give "
-        "bounds that are closer to what the constraints allow",
-        found, tries, n);
+    for (int i = 0; i < n; i++) {
+        if (cancel_is_requested(spec->cancel)) {
+            return err_set(err, ERR_CANCELLED, "the design was cancelled");
+        }
+        walk_next(&walk, x + (size_t)i * (size_t)region->d);
+    }
+    return ERR_OK;
 }
 
-/* x [n x d] <- the next n points of the source that meet the constraints. u: [n_free] */
-static enum err_code take_points(const struct region *region, struct source *source, int n,
-                                 double *u, double *x, struct err *err)
+/* x [n x d] <- the next points of the source that meet the constraints; how many were found before
+ * it seemed better to stop trying. u: [n_free] */
+static int take_points(const struct region *region, struct source *source, int n, double *u,
+                       double *x)
 {
     double limit = (double)REGION_MAX_TRIES + 64.0 * n;
     double tries = 0.0;
@@ -98,7 +101,7 @@ static enum err_code take_points(const struct region *region, struct source *sou
         found += region_holds(region, to);
         tries += 1.0;
     }
-    return found == n ? ERR_OK : refuse_thin(found, n, tries, err);
+    return found;
 }
 
 static enum err_code make_sequence(const struct region *region, const struct design_spec *spec,
@@ -110,8 +113,9 @@ static enum err_code make_sequence(const struct region *region, const struct des
         return err_set(err, ERR_NOMEM, "no memory for a design");
     }
     if (source_init(&source, spec, region->n_free, err) == ERR_OK) {
-        err_kept(take_points(region, &source, n, u, x, err));
+        int found = take_points(region, &source, n, u, x);
         source_release(&source);
+        return found == n ? ERR_OK : walk_points(region, spec, n, x, arena, err);
     }
     return err->code;
 }
@@ -162,6 +166,9 @@ static enum err_code choose_far(const struct region *region, const struct design
     }
     for (int i = 0; i < spec->n; i++) {
         int far = farthest(n, near);
+        if (cancel_is_requested(spec->cancel)) {
+            return err_set(err, ERR_CANCELLED, "the design was cancelled");
+        }
         memcpy(x + (size_t)i * d, from->x + (size_t)far * d, d * sizeof *x);
         come_closer(region, n, u, u + (size_t)far * free, near);
         near[far] = -1.0;
@@ -201,7 +208,8 @@ static enum err_code make_lhs(const struct region *region, const struct design_s
     if (u == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a design");
     }
-    if (lhs_fill(spec->n, region->n_free, spec->maximin, spec->seed, u, err) != ERR_OK) {
+    const struct lhs_spec lhs = {spec->n, region->n_free, spec->maximin, spec->seed, spec->cancel};
+    if (lhs_fill(&lhs, u, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < spec->n; i++) {
@@ -281,7 +289,9 @@ static enum err_code make_grid(const struct region *region, const struct design_
         }
         out->n += region_holds(region, x);
     }
-    return out->n > 0 ? ERR_OK : refuse_thin(0, 1, size, err);
+    return out->n > 0 ? ERR_OK
+                      : err_set(err, ERR_INVALID,
+                                "none of the %.0f points of the grid meets the constraints", size);
 }
 
 /* ---- all of them ---- */

@@ -13,7 +13,9 @@
  * maximin takes n: the new points fill the gaps of the old ones.
  *
  * Linear constraints are met by leaving points out, so the points that remain are evenly spread in
- * what is allowed. A Latin hypercube fills a box and is refused with constraints.
+ * what is allowed. Where they leave less than about one point of 64, all points come from a random
+ * walk through what is allowed instead (walk.h), and maximin still spreads those that it takes. A
+ * Latin hypercube fills a box and is refused with constraints.
  */
 #ifndef DESIGN_H
 #define DESIGN_H
@@ -45,6 +47,7 @@ struct design_spec {
     uint64_t seed;
     int n_existing;
     const double *existing; /* [n_existing x d] */
+    const struct cancel *cancel;
 };
 
 struct design {
@@ -53,8 +56,8 @@ struct design {
 };
 
 /*
- * ERR_INVALID: no points meet the constraints, or too few of those that were tried; a Latin
- * hypercube with constraints; a grid with too few points for two levels. ERR_LIMIT, ERR_NOMEM.
+ * ERR_INVALID: no points meet the constraints; a Latin hypercube with constraints; a grid with too
+ * few points for two levels. ERR_LIMIT, ERR_CANCELLED, ERR_NOMEM.
  */
 enum err_code design_make(const struct region *region, const struct design_spec *spec,
                           struct arena *arena, struct design *out, struct err *err) MUST_CHECK;

@@ -57,13 +57,15 @@ static double phi_of_two(int n, int d, const double *x, int i, int k)
     return sum;
 }
 
-static void spread_out(int n, int d, struct rng *rng, double *x)
+static void spread_out(const struct lhs_spec *spec, struct rng *rng, double *x)
 {
+    int n = spec->n;
+    int d = spec->d;
     double steps = (double)STEPS_PER_NUMBER * n * d;
     double affordable = MAX_WORK / (4.0 * n * d);
     steps = steps < affordable ? steps : affordable;
     int64_t n_steps = n > 2 ? (int64_t)ceil(steps) : 0;
-    for (int64_t step = 0; step < n_steps; step++) {
+    for (int64_t step = 0; step < n_steps && !cancel_is_requested(spec->cancel); step++) {
         int i = (int)rng_below(rng, (uint64_t)n);
         int k = (int)rng_below(rng, (uint64_t)n - 1);
         int j = (int)rng_below(rng, (uint64_t)d);
@@ -81,14 +83,16 @@ static void spread_out(int n, int d, struct rng *rng, double *x)
     }
 }
 
-enum err_code lhs_fill(int n, int d, bool maximin, uint64_t seed, double *x, struct err *err)
+enum err_code lhs_fill(const struct lhs_spec *spec, double *x, struct err *err)
 {
     struct rng rng;
+    int n = spec->n;
+    int d = spec->d;
     int *order = mem_alloc_array((size_t)n, sizeof *order);
     if (order == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a Latin hypercube");
     }
-    rng_init(&rng, seed, RNG_DESIGN, 0);
+    rng_init(&rng, spec->seed, RNG_DESIGN, 0);
     for (int j = 0; j < d; j++) {
         rng_permutation(&rng, n, order);
         for (int i = 0; i < n; i++) {
@@ -96,9 +100,10 @@ enum err_code lhs_fill(int n, int d, bool maximin, uint64_t seed, double *x, str
             x[(size_t)i * (size_t)d + (size_t)j] = at < 1.0 ? at : 1.0 - DBL_EPSILON;
         }
     }
-    if (maximin) {
-        spread_out(n, d, &rng, x);
+    if (spec->maximin) {
+        spread_out(spec, &rng, x);
     }
     mem_free(order);
-    return ERR_OK;
+    return cancel_is_requested(spec->cancel) ? err_set(err, ERR_CANCELLED, "it was cancelled")
+                                             : ERR_OK;
 }

@@ -11,6 +11,7 @@
 #ifndef LHS_H
 #define LHS_H
 
+#include "base/cancel.h"
 #include "base/compiler.h"
 #include "base/err.h"
 
@@ -18,9 +19,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* x [n x d] <- a design in (0, 1); each point is uniform in its cell. ERR_NOMEM. */
-enum err_code lhs_fill(int n, int d, bool maximin, uint64_t seed, double *x,
-                       struct err *err) MUST_CHECK;
+struct lhs_spec {
+    int n;
+    int d;
+    bool maximin;
+    uint64_t seed;
+    const struct cancel *cancel;
+};
+
+/* x [n x d] <- a design in (0, 1); each point is uniform in its cell. ERR_CANCELLED, ERR_NOMEM. */
+enum err_code lhs_fill(const struct lhs_spec *spec, double *x, struct err *err) MUST_CHECK;
 
 /* The smallest squared distance between two of n points; 0 when there are fewer than two. */
 double lhs_min_distance2(int n, int d, const double *x);

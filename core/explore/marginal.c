@@ -224,6 +224,37 @@ double marginal_unit(const struct marginal *marginal, double value)
     return clamp(u, cube);
 }
 
+double marginal_log_density(const struct marginal *marginal, double value)
+{
+    const struct space_distribution *dist = &marginal->input->distribution;
+    const double *p = normal_parameters(dist);
+    double z;
+    if (marginal_is_discrete(marginal)) {
+        return 0.0;
+    }
+    switch (dist->kind) {
+    case SPACE_LOGUNIFORM:
+        return -log(value);
+    case SPACE_NORMAL:
+    case SPACE_TRUNCATED_NORMAL:
+        z = (value - p[0]) / p[1];
+        return -0.5 * z * z;
+    case SPACE_LOGNORMAL:
+    case SPACE_TRUNCATED_LOGNORMAL:
+        z = (log(value) - p[0]) / p[1];
+        return -0.5 * z * z - log(value);
+    case SPACE_TRIANGULAR:
+        p = dist->p;
+        return value < p[2] ? log((value - p[0]) / (p[2] - p[0]))
+                            : log((p[1] - value) / (p[1] - p[2]));
+    case SPACE_NONE:
+    case SPACE_UNIFORM:
+    case SPACE_DISCRETE:
+        break;
+    }
+    return 0.0;
+}
+
 bool marginal_is_discrete(const struct marginal *marginal)
 {
     return marginal->n_values > 0 || marginal->input->type == SPACE_INTEGER;

@@ -34,6 +34,10 @@ double marginal_value(const struct marginal *marginal, double u);
 /* The number u of a value; of whole numbers, and of values, the middle of what belongs to it. */
 double marginal_unit(const struct marginal *marginal, double value);
 
+/* The logarithm of the density of a real input at a value within its limits, but for a constant; 0
+ * of others. */
+double marginal_log_density(const struct marginal *marginal, double value);
+
 /* Is its value a step function of u? */
 bool marginal_is_discrete(const struct marginal *marginal);
 

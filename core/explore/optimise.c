@@ -53,6 +53,9 @@ static enum err_code hunt_value(void *ctx, const double *x, double *values, doub
                                 struct err *err)
 {
     struct hunt *hunt = ctx;
+    if (cancel_is_requested(hunt->terms->cancel)) {
+        return err_set(err, ERR_CANCELLED, "the search was cancelled");
+    }
     arena_clear(&hunt->scratch);
     if (hunt->draw != NULL) {
         return terms_of_draw(hunt->draw, 1, x, values, &hunt->scratch, err);
@@ -381,8 +384,11 @@ static enum err_code find_candidates(struct race *race, struct arena *arena, str
     struct design design;
     struct arena scratch = ARENA_INIT;
     const struct optimise_spec *spec = race->spec;
-    const struct design_spec wanted = {
-        .kind = DESIGN_SOBOL, .n = spec->n_candidates, .scrambled = true, .seed = spec->seed};
+    const struct design_spec wanted = {.kind = DESIGN_SOBOL,
+                                       .n = spec->n_candidates,
+                                       .scrambled = true,
+                                       .seed = spec->seed,
+                                       .cancel = spec->terms.cancel};
     size_t d = (size_t)race->region->d;
     size_t room = (size_t)spec->n_candidates + REGION_MAX_CORNERS;
     double *values = arena_alloc_array(arena, room * (size_t)race->one.n, sizeof *values);

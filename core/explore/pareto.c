@@ -205,7 +205,7 @@ static enum err_code evaluate(struct herd *herd, int first, struct err *err)
         memcpy(herd->x + (size_t)i * d, being->x, d * sizeof *herd->x);
     }
     arena_clear(&herd->scratch);
-    if (terms_values(terms, n, herd->x, herd->values, &herd->scratch, err) != ERR_OK) {
+    if (pareto_values(herd->spec, n, herd->x, herd->values, &herd->scratch, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < n; i++) {
@@ -260,7 +260,8 @@ static enum err_code make_herd(struct herd *herd, struct arena *arena, struct er
     const struct design_spec start = {.kind = DESIGN_SOBOL,
                                       .n = herd->spec->population,
                                       .scrambled = true,
-                                      .seed = herd->spec->seed};
+                                      .seed = herd->spec->seed,
+                                      .cancel = herd->spec->terms.cancel};
     double *numbers = arena_alloc_array(arena, 2 * n * each, sizeof *numbers);
     herd->list = arena_zalloc_array(arena, 2 * n, sizeof *herd->list);
     herd->order = arena_alloc_array(arena, 2 * n, sizeof *herd->order);
@@ -279,7 +280,9 @@ static enum err_code make_herd(struct herd *herd, struct arena *arena, struct er
         return err->code;
     }
     for (size_t i = 0; i < n; i++) {
-        region_unit(herd->region, design.x + i * d, herd->list[i].u);
+        bool given = i < (size_t)herd->spec->n_start;
+        region_unit(herd->region, given ? herd->spec->start + i * d : design.x + i * d,
+                    herd->list[i].u);
     }
     rng_init(&herd->rng, herd->spec->seed, RNG_EXPLORE, 0);
     return evaluate(herd, 0, err);
@@ -331,6 +334,16 @@ static enum err_code take_front(struct herd *herd, struct arena *arena, struct p
     return ERR_OK;
 }
 
+enum err_code pareto_values(const struct pareto_spec *spec, int n, const double *x, double *values,
+                            struct arena *scratch, struct err *err)
+{
+    if (cancel_is_requested(spec->terms.cancel)) {
+        return err_set(err, ERR_CANCELLED, "the search was cancelled");
+    }
+    return spec->draw != NULL ? terms_of_draw(spec->draw, n, x, values, scratch, err)
+                              : terms_values(&spec->terms, n, x, values, scratch, err);
+}
+
 enum err_code pareto_run(const struct region *region, const struct pareto_spec *spec,
                          struct arena *arena, struct pareto_front *out, struct err *err)
 {
@@ -341,6 +354,9 @@ enum err_code pareto_run(const struct region *region, const struct pareto_spec *
         return err_set(err, ERR_LIMIT,
                        "population must be from 4 to %d, and generations from 1 to %d",
                        PARETO_MAX_POPULATION, PARETO_MAX_GENERATIONS);
+    }
+    if (spec->method == PARETO_WEIGHTED_SUM) {
+        return pareto_weighted_sum(region, spec, arena, out, err);
     }
     if (make_herd(&herd, arena, err) == ERR_OK) {
         for (int g = 0; g < spec->generations && err->code == ERR_OK; g++) {

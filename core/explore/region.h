@@ -11,7 +11,7 @@
 #include "explore/marginal.h"
 
 #define REGION_MAX_CONSTRAINTS 64
-#define REGION_MAX_TRIES       (1 << 18) /* points of the cube for one that meets the constraints */
+#define REGION_MAX_TRIES       (1 << 14) /* points of the cube before others are made (walk.h) */
 
 /* sum over inputs of a_j x_j <= limit. Categories have coefficient 0. */
 struct region_constraint {

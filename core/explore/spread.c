@@ -46,6 +46,7 @@ static enum err_code fill_drawn(const struct model *model, const struct spread_p
                                         .x = points->x,
                                         .want = PREDICT_SAMPLES,
                                         .n_samples = model->m,
+                                        .seed = SPREAD_DRAWS_SEED,
                                         .n_threads = points->n_threads,
                                         .cancel = points->cancel};
     if (predict_run(model, &req, arena, &result, err) != ERR_OK) {
@@ -214,28 +215,29 @@ enum err_code spread_history_init(struct spread_history *history, size_t width, 
     *history = (struct spread_history){.room = room};
     history->rows = arena_alloc_array(arena, (size_t)room * width, sizeof *history->rows);
     history->gamma = arena_alloc_array(arena, (size_t)room, sizeof *history->gamma);
-    return history->rows != NULL && history->gamma != NULL
+    history->step = arena_alloc_array(arena, (size_t)room, sizeof *history->step);
+    return history->rows != NULL && history->gamma != NULL && history->step != NULL
                ? ERR_OK
                : err_set(err, ERR_NOMEM, "no memory for the points of a batch");
 }
 
-/* Conditions every row on one observation. */
-static void apply(struct spread *spread, const double *row, double gamma)
+/* Conditions a row on one observation; its product with that is returned. */
+static double apply(double *b, const double *row, double gamma, size_t width)
 {
-    size_t rows = (size_t)spread->n * (size_t)spread->o;
-    size_t width = spread->width;
-    for (size_t i = 0; i < rows; i++) {
-        double *b = spread->a + i * width;
-        double by = gamma * spread_dot(b, row, width);
-        for (size_t k = 0; k < width; k++) {
-            b[k] -= by * row[k];
-        }
+    double dot = spread_dot(b, row, width);
+    for (size_t k = 0; k < width; k++) {
+        b[k] -= gamma * dot * row[k];
     }
+    return dot;
 }
 
-void spread_observe(struct spread *spread, int point, struct spread_history *history)
+void spread_observe(struct spread *spread, int point, struct spread_history *history, double *dots)
 {
     size_t width = spread->width;
+    size_t rows = (size_t)spread->n * (size_t)spread->o;
+    for (size_t i = 0; dots != NULL && i < rows; i++) {
+        dots[i] = 0.0;
+    }
     for (int q = 0; q < spread->o && history->n < history->room; q++) {
         double *row = history->rows + (size_t)history->n * width;
         memcpy(row, spread_row(spread, point, q), width * sizeof *row);
@@ -245,15 +247,43 @@ void spread_observe(struct spread *spread, int point, struct spread_history *his
             continue;
         }
         noise = noise > SPREAD_NOISE_FLOOR * square ? noise : SPREAD_NOISE_FLOOR * square;
-        history->gamma[history->n] = (1.0 - sqrt(noise / (square + noise))) / square;
-        apply(spread, row, history->gamma[history->n]);
+        double gamma = (1.0 - sqrt(noise / (square + noise))) / square;
+        for (size_t i = 0; i < rows; i++) {
+            double dot = apply(spread->a + i * width, row, gamma, width);
+            if (dots != NULL) {
+                dots[i] = dot;
+            }
+        }
+        history->gamma[history->n] = gamma;
+        history->step[history->n] = 1.0 / sqrt(square + noise);
         history->n++;
     }
 }
 
-void spread_condition(struct spread *spread, const struct spread_history *history)
+void spread_condition(struct spread *spread, const struct spread_history *history, double *dots)
 {
+    size_t width = spread->width;
+    size_t rows = (size_t)spread->n * (size_t)spread->o;
     for (int k = 0; k < history->n; k++) {
-        apply(spread, history->rows + (size_t)k * spread->width, history->gamma[k]);
+        const double *row = history->rows + (size_t)k * width;
+        for (size_t i = 0; i < rows; i++) {
+            double dot = apply(spread->a + i * width, row, history->gamma[k], width);
+            if (dots != NULL && i == 0) {
+                dots[k] = dot;
+            }
+        }
+    }
+}
+
+void spread_condition_back(const struct spread_history *history, size_t width,
+                           const double *by_dots, double *by_row)
+{
+    for (int k = history->n - 1; k >= 0; k--) {
+        const double *row = history->rows + (size_t)k * width;
+        double by = by_dots != NULL ? by_dots[k] : 0.0;
+        by -= history->gamma[k] * spread_dot(by_row, row, width);
+        for (size_t c = 0; c < width; c++) {
+            by_row[c] += by * row[c];
+        }
     }
 }

@@ -16,7 +16,9 @@
  *
  * which is exact for Gaussians and for the best linear estimate otherwise, costs one pass over A,
  * and never makes a variance negative. What will be observed is not needed: variances do not depend
- * on it.
+ * on it. The mean of the output of row b moves by (b a) w / sqrt(a a + s^2), with w the observation
+ * minus what was expected of it, in units of its own standard deviation: a standard normal number
+ * before it is observed. The b a are kept for those who ask what may be observed (outlook.h).
  *
  * [1] J. E. Potter, R. G. Stern, Statistical filtering of space navigation measurements, AIAA 1963.
  */
@@ -47,6 +49,7 @@ struct spread {
 /* Noise is taken as at least so much of the variance: without any, a point would be known exactly
  * once it is observed, and rounding would decide what follows. */
 #define SPREAD_NOISE_FLOOR 1e-12
+#define SPREAD_DRAWS_SEED  0                  /* orders the draws that are columns of A */
 #define SPREAD_MAX_NUMBERS ((size_t)48 << 20) /* of A */
 
 /* Columns of A for a model. */
@@ -68,17 +71,31 @@ struct spread_history {
     int n, room;
     double *rows;  /* [room x width] */
     double *gamma; /* [room] */
+    double *step;  /* [room] 1 / sqrt(a a + s^2) */
 };
 
 /* Room for so many observations of an output. ERR_NOMEM. */
 enum err_code spread_history_init(struct spread_history *history, size_t width, int room,
                                   struct arena *arena, struct err *err) MUST_CHECK;
 
-/* Conditions on observations of all outputs at a point, and adds them to the history. */
-void spread_observe(struct spread *spread, int point, struct spread_history *history);
+/*
+ * Conditions on observations of all outputs at a point, and adds them to the history. dots [n]: b a
+ * of each row, where a spread has one output; NULL: not wanted. They are 0, and nothing is added,
+ * for an output that is known exactly.
+ */
+void spread_observe(struct spread *spread, int point, struct spread_history *history, double *dots);
 
-/* Conditions other points of the same model on all of a history. */
-void spread_condition(struct spread *spread, const struct spread_history *history);
+/* Conditions other points of the same model on all of a history. dots [history->n]: b a of the
+ * first row; NULL: not wanted. */
+void spread_condition(struct spread *spread, const struct spread_history *history, double *dots);
+
+/*
+ * The way back, for one row b: by_row [width] is the derivative of some number by the conditioned
+ * row, and becomes that by the row before; by_dots [history->n] are its derivatives by the dots;
+ * NULL: it does not depend on them.
+ */
+void spread_condition_back(const struct spread_history *history, size_t width,
+                           const double *by_dots, double *by_row);
 
 static inline double *spread_row(const struct spread *spread, int point, int output)
 {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define SCORE_BLOCK   64 /* candidates of a task */
+#define FUTURE_WORK   30 /* multiplications that a score in one future is worth */
 #define CORNERS_SHARE 4  /* at most one candidate in so many is a corner */
 
 /* ---- what is asked ---- */
@@ -65,6 +66,10 @@ static enum err_code check_work(const struct suggest_task *task, struct err *err
     if (spec->criterion == CRITERION_INTEGRATED_VARIANCE) {
         score *= 1.0 + spec->n_references;
     }
+    if (criterion_needs_outlook(spec->criterion)) {
+        condition *= 2.0;
+        score += (double)spec->n_candidates * OUTLOOK_FUTURES * FUTURE_WORK * spec->n;
+    }
     if (condition + score > SUGGEST_MAX_WORK) {
         return err_set(err, ERR_LIMIT,
                        "%d points from %d candidates of a model with %.0f draws take too long; ask "
@@ -80,7 +85,11 @@ static enum err_code fill_design(const struct suggest_task *task, int n, uint64_
                                  struct err *err)
 {
     struct design design;
-    const struct design_spec spec = {.kind = DESIGN_SOBOL, .n = n, .scrambled = true, .seed = seed};
+    const struct design_spec spec = {.kind = DESIGN_SOBOL,
+                                     .n = n,
+                                     .scrambled = true,
+                                     .seed = seed,
+                                     .cancel = task->spec->cancel};
     if (design_make(task->region, &spec, task->arena, &design, err) == ERR_OK) {
         memcpy(x, design.x, (size_t)n * (size_t)task->model->d * sizeof *x);
     }
@@ -155,7 +164,8 @@ static double better_of(const struct suggest_spec *spec, double a, double b)
     return a_wins ? a : b;
 }
 
-static enum err_code find_best(struct suggest_task *task, struct err *err)
+/* *best <- the best value that is known; NaN: the criterion needs none. */
+static enum err_code find_best(const struct suggest_task *task, double *best, struct err *err)
 {
     const struct suggest_spec *spec = task->spec;
     struct predict_result result;
@@ -164,25 +174,65 @@ static enum err_code find_best(struct suggest_task *task, struct err *err)
                                         .want = PREDICT_MEAN,
                                         .n_threads = spec->n_threads,
                                         .cancel = spec->cancel};
-    double best = spec->best;
-    task->rule.best = NAN;
+    *best = NAN;
     if (spec->criterion != CRITERION_EXPECTED_IMPROVEMENT) {
         return ERR_OK;
     }
-    if (isnan(best) && spec->n_known > 0) {
+    *best = spec->best;
+    if (isnan(*best) && spec->n_known > 0) {
         if (predict_run(task->model, &req, task->arena, &result, err) != ERR_OK) {
             return err->code;
         }
         for (int i = 0; i < spec->n_known; i++) {
             size_t at = (size_t)i * (size_t)task->model->o + (size_t)spec->outputs[0];
-            best = better_of(spec, result.mean[at], best);
+            *best = better_of(spec, result.mean[at], *best);
         }
     }
     for (int i = 0; isnan(spec->best) && spec->n_known == 0 && i < spec->n_candidates; i++) {
-        best = better_of(spec, task->spread.mean[i], best);
+        *best = better_of(spec, task->spread.mean[i], *best);
     }
-    task->rule.best = best;
     return ERR_OK;
+}
+
+static enum err_code copy_without_noise(struct suggest_task *task, struct err *err)
+{
+    size_t rows = (size_t)task->spread.n * (size_t)task->spread.o;
+    size_t numbers = rows * task->spread.width;
+    struct spread *copy = &task->without_noise;
+    if (2 * numbers > SPREAD_MAX_NUMBERS) {
+        return err_set(err, ERR_LIMIT,
+                       "the covariance of %d points takes more than %zu numbers; use fewer "
+                       "candidates",
+                       task->spread.n, SPREAD_MAX_NUMBERS);
+    }
+    *copy = task->spread;
+    copy->a = arena_alloc_array(task->arena, numbers, sizeof *copy->a);
+    copy->noise = arena_zalloc_array(task->arena, rows, sizeof *copy->noise);
+    if (copy->a == NULL || copy->noise == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the candidates");
+    }
+    memcpy(copy->a, task->spread.a, numbers * sizeof *copy->a);
+    task->sight = copy;
+    task->seen = &task->history_without_noise;
+    return spread_history_init(task->seen, copy->width, task->spec->n + task->spec->n_pending,
+                               task->arena, err);
+}
+
+static enum err_code make_outlook(struct suggest_task *task, struct err *err)
+{
+    const struct suggest_spec *spec = task->spec;
+    double best;
+    bool ahead = criterion_needs_outlook(spec->criterion) && spec->n + spec->n_pending > 1;
+    bool noise =
+        spec->criterion == CRITERION_EXPECTED_IMPROVEMENT && model_knows_noise(task->model);
+    task->sight = &task->spread;
+    task->seen = &task->history;
+    if (find_best(task, &best, err) != ERR_OK ||
+        (ahead && noise && copy_without_noise(task, err) != ERR_OK)) {
+        return err->code;
+    }
+    return outlook_init(&task->outlook, task->n_pool, ahead ? spec->n + spec->n_pending : 0,
+                        spec->seed, best, task->arena, err);
 }
 
 static enum err_code make_rule(struct suggest_task *task, struct err *err)
@@ -202,11 +252,12 @@ static enum err_code make_rule(struct suggest_task *task, struct err *err)
     }
     task->rule = (struct scoring_rule){.spec = spec,
                                        .scales = scales,
+                                       .outlook = &task->outlook,
                                        .refs = &task->spread,
                                        .first_ref = spec->n_candidates,
                                        .n_refs = task->n_refs,
                                        .column_scale = sqrt(fmax(1.0, task->model->m - 1.0))};
-    return find_best(task, err);
+    return make_outlook(task, err);
 }
 
 /* ---- scores ---- */
@@ -231,10 +282,21 @@ static double cost_of(const struct suggest_task *task, int i)
     return task->spec->costs != NULL ? task->spec->costs[i] : 1.0;
 }
 
+const double *suggest_shift(const struct suggest_task *task, int point)
+{
+    return task->outlook.n > 0 ? task->outlook.shift + (size_t)point * OUTLOOK_FUTURES : NULL;
+}
+
+static double score_of(const struct suggest_task *task, int i)
+{
+    double square[2 * SUGGEST_MAX_OUTPUTS * SUGGEST_MAX_OUTPUTS];
+    const struct scored at = {task->sight, i, suggest_shift(task, i), square};
+    return criterion_score(&task->rule, &at);
+}
+
 static enum err_code score_block(void *ctx, int worker, int block, struct err *err)
 {
     const struct suggest_task *task = ctx;
-    double square[SUGGEST_MAX_OUTPUTS * SUGGEST_MAX_OUTPUTS];
     int first = block * SCORE_BLOCK;
     int end = first + SCORE_BLOCK < task->spec->n_candidates ? first + SCORE_BLOCK
                                                              : task->spec->n_candidates;
@@ -242,7 +304,7 @@ static enum err_code score_block(void *ctx, int worker, int block, struct err *e
         return err_set(err, ERR_CANCELLED, "the search was cancelled");
     }
     for (int i = first; i < end; i++) {
-        task->scores[i] = criterion_score(&task->rule, &task->spread, i, square);
+        task->scores[i] = score_of(task, i);
         if (!isfinite(task->scores[i])) {
             return err_set(err, ERR_NUMERIC, "the score of candidate %d is not finite", i);
         }
@@ -320,7 +382,6 @@ static enum err_code write_suggestion(const struct suggest_task *task, int i, do
     if (numbers == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the suggestions");
     }
-    double square[SUGGEST_MAX_OUTPUTS * SUGGEST_MAX_OUTPUTS];
     memcpy(numbers, task->x + (size_t)i * d, d * sizeof *numbers);
     for (int q = 0; q < o; q++) {
         numbers[d + (size_t)q] = task->spread.mean[(size_t)i * (size_t)o + (size_t)q];
@@ -328,7 +389,7 @@ static enum err_code write_suggestion(const struct suggest_task *task, int i, do
     }
     *to = (struct suggestion){.candidate = task->spec->candidates != NULL ? i : -1,
                               .x = numbers,
-                              .score = criterion_score(&task->rule, &task->spread, i, square),
+                              .score = score_of(task, i),
                               .feasible = feasible,
                               .cost = cost_of(task, i),
                               .mean = numbers + d,
@@ -336,15 +397,26 @@ static enum err_code write_suggestion(const struct suggest_task *task, int i, do
     return ERR_OK;
 }
 
-/* Conditions on a point of the pool; its mean counts among the best, so that nobody asks for it
- * again. */
+/* Conditions on a point of the pool. */
 static void observe_point(struct suggest_task *task, int point)
 {
-    spread_observe(&task->spread, point, &task->history);
-    if (task->spec->criterion == CRITERION_EXPECTED_IMPROVEMENT) {
-        double mean = task->spread.mean[(size_t)point * (size_t)task->spread.o];
-        task->rule.best = better_of(task->spec, mean, task->rule.best);
+    if (task->outlook.room > 0) {
+        outlook_observe(&task->outlook, task->sight, point, task->seen, task->spec->maximise);
     }
+    if (task->outlook.room == 0 || task->sight != &task->spread) {
+        spread_observe(&task->spread, point, &task->history, NULL);
+    }
+}
+
+/* The best value, averaged over what pending points may give. */
+static double mean_best(const struct suggest_task *task)
+{
+    double sum = 0.0;
+    int n = outlook_n_futures(&task->outlook);
+    for (int s = 0; s < n; s++) {
+        sum += task->outlook.best[s] / n;
+    }
+    return sum;
 }
 
 static enum err_code choose_next(struct suggest_task *task, int k, struct suggestion *to,
@@ -416,7 +488,7 @@ enum err_code suggest_run(const struct model *model, const struct region *region
     if (made.list == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the suggestions");
     }
-    made.best = task.rule.best;
+    made.best = mean_best(&task);
     made.variance = mean_variance(&task);
     for (int k = 0; k < spec->n; k++) {
         if (choose_next(&task, k, &made.list[k], err) != ERR_OK) {

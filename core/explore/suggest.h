@@ -23,17 +23,29 @@
  * points follow the distributions of the inputs.
  *
  * A batch is chosen one point after another. Each is conditioned on the points that are pending and
- * on those chosen before it: the covariance between points becomes what it will be once these have
- * been simulated (spread.h), so that neighbours lose their interest. Nothing is assumed about what
- * these simulations will give: means stay, and b counts the means of these points, so that the best
- * of them is not asked for again. thompson gets its variety from the draws instead.
+ * on those chosen before it, by the covariance between points: the covariance becomes what it will
+ * be once these have been simulated (spread.h), so that neighbours lose their interest. Nothing is
+ * assumed about what these simulations will give: a score is its mean over what they may give
+ * (outlook.h), by their joint normal distribution,
+ *
+ *   expected_improvement  E (min(b, f_P) - f(x))+, f_P the values of the pending points: with those
+ *                         chosen before it is what the point adds to the improvement that the
+ *                         batch is expected to bring (q-EI, chosen greedily) [9]
+ *   level_set             the mean over what will be observed at pending points
+ *   failure_boundary      likewise
+ *
+ * while variance, integrated_variance and d_optimal do not depend on the values, lower_confidence
+ * is linear in the mean, which stays what it is on average, and thompson gets its variety from the
+ * draws instead. Given the values of pending points a score has a closed form, so it is a mean of
+ * such forms over OUTLOOK_FUTURES draws of them, the same ones for all candidates. Without pending
+ * points, and for the first point, no draw is needed.
  *
  * Of a model that knows failed runs, scores are multiplied with P(run succeeds). Scores are divided
  * by costs. Criteria that may be negative are counted from the smallest score of the candidates.
  *
  * Points are chosen from candidates, and then moved to where the score is higher by a local search
- * (search.h), with exact gradients for the first point of variance, expected_improvement,
- * lower_confidence, level_set and failure_boundary, and without gradients for the others.
+ * (search.h), with exact gradients (spread_slope.h, criterion_slope.c); without them when an input
+ * is a category, and for d_optimal and integrated_variance of a model that predicts its noise.
  *
  * [1] D. MacKay, Information-based objective functions for active data selection, 1992.
  * [2] D. Cohn, Neural network exploration using optimal experiment design, 1996.
@@ -44,6 +56,9 @@
  * [6] W. Thompson, Biometrika 25, 1933.
  * [7] B. Bryan et al., Active learning for identifying function threshold boundaries, 2005.
  * [8] B. Echard et al., AK-MCS, Structural Safety 33, 2011.
+ * [9] D. Ginsbourger, R. Le Riche, L. Carraro, Kriging is well-suited to parallelize optimization,
+ *     2010; J. Wilson, F. Hutter, M. Deisenroth, Maximizing acquisition functions for Bayesian
+ *     optimization, 2018, for the greedy choice.
  */
 #ifndef SUGGEST_H
 #define SUGGEST_H

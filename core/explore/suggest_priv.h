@@ -16,6 +16,13 @@ struct suggest_task {
     double *x;            /* [n_pool x d] */
     struct spread spread; /* of the pool */
     struct spread_history history;
+    /* What scores are made of: these two, or of expected_improvement of a model with noise the same
+     * conditioned on the values of pending points themselves, whose noise is not an improvement. */
+    struct spread *sight;
+    struct spread_history *seen;
+    struct spread without_noise;
+    struct spread_history history_without_noise;
+    struct outlook outlook; /* of sight */
     struct scoring_rule rule;
     double *weights;        /* [width] of a draw */
     const double *feasible; /* [n_candidates], and then as many standard deviations; NULL */
@@ -23,6 +30,9 @@ struct suggest_task {
     double base;            /* subtracted from scores that are compared */
     bool *used;             /* [n_candidates] */
 };
+
+/* The shift of a point of the pool, for struct scored. */
+const double *suggest_shift(const struct suggest_task *task, int point);
 
 double suggest_value(const struct suggest_task *task, double score, double feasible, double cost);
 

@@ -2,7 +2,9 @@
 #include "math/gauss.h"
 
 #include "base/mem.h"
+#include "math/kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@ void gauss_release(struct gauss *g)
     mem_free(g->mean);
     mem_free(g->std);
     mem_free(g->factor);
+    mem_free(g->rounded);
     *g = (struct gauss){.mean = NULL};
 }
 
@@ -113,6 +116,49 @@ void gauss_find_upper(struct gauss *g)
             g->upper = fpclassify(row[c]) == FP_ZERO;
         }
     }
+}
+
+static int columns_of_block(const struct gauss *g, int c)
+{
+    return g->rank - c < KERNELS_OUT ? g->rank - c : KERNELS_OUT;
+}
+
+size_t gauss_n_rounded(const struct gauss *g)
+{
+    size_t numbers = 0;
+    for (int c = 0; g->factor != NULL && c < g->rank; c += KERNELS_OUT) {
+        int columns = columns_of_block(g, c);
+        numbers += (size_t)gauss_reach(g, c, columns) * (size_t)columns;
+    }
+    return numbers;
+}
+
+enum err_code gauss_round(struct gauss *g, struct err *err)
+{
+    size_t size = (size_t)g->n * (size_t)g->rank;
+    for (size_t i = 0; g->factor != NULL && i < size; i++) {
+        if (fabs(g->factor[i]) > (double)FLT_MAX) {
+            return ERR_OK;
+        }
+    }
+    if (g->factor == NULL || size == 0) {
+        return ERR_OK;
+    }
+    g->rounded = mem_alloc_array(gauss_n_rounded(g), sizeof *g->rounded);
+    if (g->rounded == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a covariance of %d parameters", g->n);
+    }
+    float *to = g->rounded;
+    for (int c = 0; c < g->rank; c += KERNELS_OUT) {
+        int columns = columns_of_block(g, c);
+        for (int k = 0; k < gauss_reach(g, c, columns); k++) {
+            const double *from = g->factor + (size_t)k * (size_t)g->rank + c;
+            for (int j = 0; j < columns; j++) {
+                *to++ = (float)from[j];
+            }
+        }
+    }
+    return ERR_OK;
 }
 
 static bool all_finite(const double *values, size_t n)

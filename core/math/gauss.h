@@ -25,6 +25,7 @@ struct gauss {
     int rank;       /* columns of factor */
     double *factor; /* [n x rank]; NULL: none */
     bool upper;     /* below the diagonal the factor is known to be 0 (gauss_find_upper) */
+    float *rounded; /* the factor in float, for products with it (gauss_round); NULL: not made */
 };
 
 struct gauss_mixture {
@@ -62,6 +63,23 @@ enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mi
 /* Looks whether the factor is an upper triangle, by which products with it take half of the work.
  */
 void gauss_find_upper(struct gauss *g);
+
+/* The rows of the factor that columns [c, c + columns) reach: below them these are known to be 0.
+ */
+static inline int gauss_reach(const struct gauss *g, int c, int columns)
+{
+    return g->upper && c + columns < g->n ? c + columns : g->n;
+}
+
+/*
+ * Makes `rounded`: blocks of KERNELS_OUT columns (math/kernels.h), one after the other, the last
+ * one narrower, each with the rows that it reaches, [gauss_reach x columns]. It stays NULL where
+ * there is no factor or a number of it does not fit a float. ERR_NOMEM.
+ */
+enum err_code gauss_round(struct gauss *g, struct err *err) MUST_CHECK;
+
+/* Numbers that `rounded` holds once it is made. */
+size_t gauss_n_rounded(const struct gauss *g);
 
 /*
  * Checks that all numbers are finite, that no std is negative and that the uncertain parameters lie

@@ -364,6 +364,10 @@ enum err_code model_publish(struct model *model, struct err *err)
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
     err_kept(plan_init(&model->plan, &model->net, model->m, model->draws, model->precision, err));
     model->precision = model->plan.precision;
+    bool single = model->precision == PRECISION_FLOAT32 && model->gaussian.linearised;
+    for (int i = 0; single && i < model->gaussian.n_members && err->code == ERR_OK; i++) {
+        err_kept(gauss_round(&model->gaussian.members[i], err));
+    }
     mem_kind_use(kind);
     return err->code;
 }
@@ -401,8 +405,13 @@ size_t model_n_stored(const struct model *model)
 size_t model_bytes(const struct model *model)
 {
     size_t bytes = 0;
+    size_t rounded = 0;
+    for (int i = 0; i < model->gaussian.n_members; i++) {
+        const struct gauss *g = &model->gaussian.members[i];
+        rounded += g->rounded != NULL ? gauss_n_rounded(g) * sizeof *g->rounded : 0;
+    }
     size_t feasible = model->feasible != NULL ? model_bytes(model->feasible) : 0;
     return payload_bytes(&model->net, model->m, &bytes)
-               ? bytes + count_gaussians(model) * sizeof(double) + feasible
+               ? bytes + count_gaussians(model) * sizeof(double) + rounded + feasible
                : 0;
 }

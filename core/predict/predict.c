@@ -155,7 +155,7 @@ static enum err_code choose_samples(struct predict_call *call, struct arena *are
 
 int predict_n_tiles(const struct model *model, int n)
 {
-    int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    int tile = predict_is_linear(model) ? predict_linear_rows(model) : PLAN_TILE_ROWS;
     int tiles = n / tile + (n % tile > 0);
     int last = n - (tiles - 1) * tile;
     bool odd = !predict_is_linear(model) && tiles > 1 && tiles % 2 == 1;
@@ -165,10 +165,11 @@ int predict_n_tiles(const struct model *model, int n)
 struct predict_span predict_tile_span(const struct predict_call *call, int tile)
 {
     size_t n = (size_t)call->req->n;
-    size_t size = predict_is_linear(call->model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    bool linear = predict_is_linear(call->model);
+    size_t size = linear ? (size_t)predict_linear_rows(call->model) : PLAN_TILE_ROWS;
     size_t first = (size_t)tile * size;
     size_t before = call->n_tiles > 1 ? ((size_t)call->n_tiles - 2) * size : 0;
-    if (predict_is_linear(call->model) || call->n_tiles % 2 == 1 || first < before) {
+    if (linear || call->n_tiles % 2 == 1 || first < before) {
         return (struct predict_span){first, n - first < size ? n - first : size};
     }
     /* The last two; the first of them is a whole number of vectors, if that leaves rows. */

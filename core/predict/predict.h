@@ -47,7 +47,9 @@ struct predict_request {
 
 /*
  * The result always holds mean and variance, and with intervals the total variance (without noise
- * where none is known); only with samples_alone it does not.
+ * where none is known); only with samples_alone it does not. In closed form the variance lacks
+ * what the members' own covariances add, where nothing but mean, samples, noise_variance and
+ * `feasible` is wanted.
  *
  * ERR_INVALID: a logarithm of an input that is not positive, noise of a model that knows none, more
  * samples than draws, a level that has no quantile, a level that the calibration has too few rows

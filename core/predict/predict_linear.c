@@ -30,6 +30,11 @@
  * F' J' is made by kernels whose bits of a row do not depend on the rows beside it. Of a Cholesky
  * factor, an upper triangle, half of the products are left out.
  *
+ * A model that is served in float32 has its variances from F and J in float, summed in double. In
+ * the products large numbers cancel, the more so the less noise there is: with entries of F up to 1
+ * and standard deviations of 1e-5, these are off by 1e-4 to 4e-3 of themselves. Means are in
+ * double, and so is all that needs W itself.
+ *
  * [1] D. MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4,
  *     1992.
  * [2] A. Immer, M. Korzepa, M. Bauer, Improving predictions of Bayesian neural nets via local
@@ -82,9 +87,10 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
     }
     size_t by_input = req->want & PREDICT_JACOBIAN ? (size_t)model->d : 1;
     size_t whole = req->want & PREDICT_COVARIANCE_OUTPUTS ? o : 1;
-    bool small = predict_fits(PREDICT_LINEAR_TILE, whole, max.width, 1) &&
-                 predict_fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1, 1) &&
-                 predict_fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input, 1);
+    size_t tile = (size_t)predict_linear_rows(model);
+    bool small = predict_fits(tile, whole, max.width, 1) &&
+                 predict_fits(tile, (size_t)model->net.n_params, 1, 1) &&
+                 predict_fits(tile * (size_t)mixture->n_members, o, by_input, 1);
     if ((req->want & PREDICT_COVARIANCE_ROWS) &&
         !predict_fits(cells, max.width + 1, (size_t)mixture->n_members, 1)) {
         small = false;
@@ -101,12 +107,15 @@ double predict_linear_work(const struct model *model, unsigned want)
     double work = 0.0;
     /* A Jacobian is another backward pass, and both passes along a direction. */
     double passes = want & PREDICT_JACOBIAN ? 11.0 : 3.0;
+    double cost = model->plan.precision == PRECISION_FLOAT32 ? 0.5 : 1.0;
     for (int i = 0; i < model->gaussian.n_members; i++) {
         const struct gauss *g = &model->gaussian.members[i];
         double shares = (g->upper ? 0.5 : 1.0) + (want & PREDICT_JACOBIAN ? 1.0 : 0.0);
-        double products = (double)g->n * shares * (g->rank + 1.0);
+        double products = cost * (double)g->n * shares * (g->rank + 1.0);
         /* A forward pass; for each output a backward pass, and the product with F. */
-        work += (1.0 + passes * model->o) * (double)model->net.pack_size + model->o * products;
+        double spread = passes * (double)model->net.pack_size + products;
+        bool with = predict_linear_needs_variance(want) || (want & PREDICT_SAMPLES);
+        work += (double)model->net.pack_size + (with ? model->o * spread : 0.0);
     }
     return work;
 }
@@ -151,10 +160,17 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     tile->var = predict_scratch(arena, cells, &ok);
     tile->y = predict_scratch(arena, tile->rows * n_out, &ok);
     tile->dy = predict_scratch(arena, tile->rows * n_out, &ok);
-    tile->grad = predict_scratch(arena, PREDICT_LINEAR_TILE * k, &ok);
-    tile->white =
-        predict_scratch(arena, PREDICT_LINEAR_TILE * white_outputs(call) * max.width, &ok);
-    tile->sums = predict_scratch(arena, PREDICT_LINEAR_TILE, &ok);
+    size_t room = (size_t)predict_linear_rows(model);
+    tile->grad = predict_scratch(arena, room * k, &ok);
+    tile->white = predict_scratch(arena, room * white_outputs(call) * max.width, &ok);
+    tile->sums = predict_scratch(arena, room, &ok);
+    if (predict_linear_is_single(call)) {
+        tile->single_stride =
+            (tile->rows + KERNELS_PAD_F32 - 1) / KERNELS_PAD_F32 * KERNELS_PAD_F32;
+        tile->single = arena_alloc_array(arena, max.n * tile->single_stride, sizeof(float));
+        tile->block = arena_alloc_array(arena, KERNELS_OUT * tile->single_stride, sizeof(float));
+        ok = ok && tile->single != NULL && tile->block != NULL;
+    }
     if (call->sample_of != NULL) {
         tile->gap = predict_scratch(arena, max.n, &ok);
     }
@@ -326,11 +342,9 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
                                   struct err *err)
 {
     const struct model *model = call->model;
-    size_t first = (size_t)index * PREDICT_LINEAR_TILE;
-    size_t left = (size_t)call->req->n - first;
-    struct linear_tile tile = {.first = first,
-                               .rows = left < PREDICT_LINEAR_TILE ? left : PREDICT_LINEAR_TILE,
-                               .kernels = kernels_get()};
+    struct predict_span span = predict_tile_span(call, index);
+    size_t first = span.first;
+    struct linear_tile tile = {.first = first, .rows = span.rows, .kernels = kernels_get()};
     struct predict_folds folds;
     if (!predict_folds_init(&folds, call, tile.rows, scratch)) {
         return err_set(err, ERR_NOMEM, "no memory for a prediction");

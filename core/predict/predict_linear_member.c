@@ -70,8 +70,7 @@ static void whiten(const struct gauss *g, const struct linear_tile *tile, double
     for (int c = 0; c < g->rank; c += COLUMNS) {
         int columns = g->rank - c < COLUMNS ? g->rank - c : COLUMNS;
         const struct kernels_product p = {.n_out = columns,
-                                          .n_in =
-                                              g->upper && c + columns < g->n ? c + columns : g->n,
+                                          .n_in = gauss_reach(g, c, columns),
                                           .ld = stride,
                                           .w = g->factor + c,
                                           .by_out = 1,
@@ -94,6 +93,73 @@ static void sum_products(const struct linear_tile *tile, size_t width, const dou
             sums[i] += a[i] * b[i];
         }
     }
+}
+
+/*
+ * tile->single <- J of the network's own output, in float: its size does not depend on the user's
+ * unit. Overwrites tile->sums.
+ */
+static void round_jacobian(const struct predict_call *call, const struct gauss *g,
+                           struct linear_tile *tile, size_t a)
+{
+    const double *jac = uncertain_part(g, tile);
+    double *to_network = tile->sums;
+    float *to = tile->single;
+    for (size_t i = 0; i < tile->rows; i++) {
+        double slope = tile->dy[i * (size_t)call->model->net.n_out + a];
+        to_network[i] = fpclassify(slope) != FP_ZERO ? 1.0 / slope : 0.0;
+    }
+    for (size_t k = 0; k < (size_t)g->n; k++, jac += tile->stride, to += tile->single_stride) {
+        for (size_t i = 0; i < tile->rows; i++) {
+            to[i] = (float)(jac[i] * to_network[i]);
+        }
+        for (size_t i = tile->rows; i < tile->single_stride; i++) {
+            to[i] = 0.0F;
+        }
+    }
+}
+
+/* sums [rows] <- sums + the squares of the n columns of W that are at `white` [n x ld]. */
+static void add_squares(const struct linear_tile *tile, size_t n, const float *white)
+{
+    for (size_t k = 0; k < n; k++, white += tile->single_stride) {
+        for (size_t i = 0; i < tile->rows; i++) {
+            double w = white[i];
+            tile->sums[i] += w * w;
+        }
+    }
+}
+
+/* var, one every o, <- the variances of output a, of products in float. False where one is not
+ * finite. */
+static bool single_variances(const struct predict_call *call, const struct gauss *g,
+                             struct linear_tile *tile, size_t a, double *var)
+{
+    size_t ld = tile->single_stride;
+    const float *factor = g->rounded;
+    bool finite = true;
+    round_jacobian(call, g, tile, a);
+    memset(tile->sums, 0, tile->stride * sizeof *tile->sums);
+    for (int c = 0; c < g->rank; c += KERNELS_OUT) {
+        int columns = g->rank - c < KERNELS_OUT ? g->rank - c : KERNELS_OUT;
+        int reach = gauss_reach(g, c, columns);
+        tile->kernels->columns_f32(columns, reach, ld, factor, NULL, tile->single, tile->block);
+        factor += (size_t)reach * (size_t)columns;
+        add_squares(tile, (size_t)columns, tile->block);
+    }
+    for (size_t k = 0; g->std != NULL && k < (size_t)g->n; k++) {
+        for (size_t i = 0; i < tile->rows; i++) {
+            double w = g->std[k] * (double)tile->single[k * ld + i];
+            tile->sums[i] += w * w;
+        }
+    }
+    for (size_t i = 0; i < tile->rows; i++) {
+        double slope = tile->dy[i * (size_t)call->model->net.n_out + a];
+        double *to = var + i * (size_t)call->model->o;
+        *to = tile->sums[i] * (slope * slope);
+        finite = finite && isfinite(*to);
+    }
+    return finite;
 }
 
 /* Adds W W' to out->covariance of the tile's rows; white: [o][width x stride]. */
@@ -283,10 +349,15 @@ static void member_output(const struct predict_call *call, struct linear_tile *t
     size_t width = predict_linear_width(g);
     bool keep = call->req->want & PREDICT_COVARIANCE_OUTPUTS;
     double *white = tile->white + (keep ? a * width * tile->stride : 0);
-    whiten(g, tile, white);
-    sum_products(tile, width, white, white);
-    for (size_t row = 0; row < tile->rows; row++) {
-        tile->var[((size_t)member * tile->rows + row) * o + a] = tile->sums[row];
+    double *var = tile->var + (size_t)member * tile->rows * o + a;
+    bool single = tile->single != NULL && g->rounded != NULL;
+    if (!single || !single_variances(call, g, tile, a, var)) {
+        whiten(g, tile, white);
+        sum_products(tile, width, white, white);
+        for (size_t row = 0; row < tile->rows; row++) {
+            double *to = var + row * o;
+            *to = single && isfinite(*to) ? *to : tile->sums[row];
+        }
     }
     if (call->values != NULL) {
         keep_rows(call, tile, member, a, white);
@@ -307,14 +378,19 @@ void predict_linear_member(const struct predict_call *call, struct linear_tile *
     if (tile->one != NULL) {
         resnet_set_params(tile->one, model->gaussian.members[member].mean);
     }
-    for (size_t a = 0; a < (size_t)model->o; a++) {
+    bool variance = !call->req->samples_alone && predict_linear_needs_variance(call->req->want);
+    for (size_t a = 0; a < (size_t)model->o && (samples || variance); a++) {
         eval_gradients(call, tile, member, a);
         if (samples) {
             make_samples(call, tile, member, a);
         }
-        if (!call->req->samples_alone) {
+        if (variance) {
             member_output(call, tile, member, a);
         }
+    }
+    if (!variance) {
+        size_t cells = tile->rows * (size_t)model->o;
+        memset(tile->var + (size_t)member * cells, 0, cells * sizeof *tile->var);
     }
     if (samples) {
         add_noise(call, tile, member);

@@ -22,6 +22,9 @@ struct linear_tile {
     double *white; /* [width x stride] W' of an output; of all, [o][width x stride], for a
                       covariance between outputs */
     double *sums;  /* [stride] */
+    float *single; /* [n x single_stride] J in float; NULL: products are in double */
+    float *block;  /* [KERNELS_OUT x single_stride] of W' in float */
+    size_t single_stride;
     double *gap;   /* [n] from the mean to a draw; NULL: no samples */
     double *noise; /* [M x rows x o] predicted variances at the members' means; NULL: not needed */
     double *total; /* [M] */
@@ -51,6 +54,24 @@ struct predict_linear_extent {
     size_t width; /* columns of W */
 };
 struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *mixture);
+
+/* Does anything that is wanted need the variance, by far the largest part of the work? */
+static inline bool predict_linear_needs_variance(unsigned want)
+{
+    return (want & ~(unsigned)(PREDICT_MEAN | PREDICT_NOISE_VARIANCE | PREDICT_SAMPLES |
+                               PREDICT_FEASIBLE)) != 0;
+}
+
+/*
+ * Are the variances of the request from products in float? Results that need W itself have it in
+ * double, and their variances with it.
+ */
+static inline bool predict_linear_is_single(const struct predict_call *call)
+{
+    return call->model->plan.precision == PRECISION_FLOAT32 &&
+           !(call->req->want &
+             (PREDICT_COVARIANCE_OUTPUTS | PREDICT_COVARIANCE_ROWS | PREDICT_JACOBIAN));
+}
 
 /*
  * Sets a member's parts of the tile, of call->values and of the samples, and adds the member to

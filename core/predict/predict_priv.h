@@ -28,7 +28,7 @@ struct predict_span {
 /*
  * How n rows are divided. From draws, tiles have PLAN_TILE_ROWS rows, but for the last two of an
  * even number: these are of one size. The last rows are divided so that the number is even, so two
- * threads have equal shares. In closed form tiles have PREDICT_LINEAR_TILE rows.
+ * threads have equal shares. In closed form tiles have predict_linear_rows rows.
  */
 int predict_n_tiles(const struct model *model, int n);
 struct predict_span predict_tile_span(const struct predict_call *call, int tile);
@@ -86,7 +86,14 @@ enum err_code predict_draws_tile(const struct predict_call *call, int tile, stru
  * A row costs as much as thousands of rows of one draw, so tiles are small: other calls have their
  * turn in between, and a request of a hundred rows has work for several threads.
  */
-#define PREDICT_LINEAR_TILE 24
+#define PREDICT_LINEAR_TILE        24
+#define PREDICT_LINEAR_TILE_SINGLE 48 /* of products in float: as many vectors */
+
+static inline int predict_linear_rows(const struct model *model)
+{
+    return model->plan.precision == PRECISION_FLOAT32 ? PREDICT_LINEAR_TILE_SINGLE
+                                                      : PREDICT_LINEAR_TILE;
+}
 
 /* Refuses what only this way of predicting cannot answer: ERR_INVALID, ERR_LIMIT. */
 enum err_code predict_linear_check(const struct model *model, const struct predict_request *req,

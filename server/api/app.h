@@ -17,6 +17,7 @@
 #include "jobs/keeper.h"
 #include "jobs/trainer.h"
 #include "live/batcher.h"
+#include "live/follow.h"
 #include "live/models.h"
 #include "store/sqlite/db.h"
 
@@ -27,6 +28,7 @@ struct app {
     const struct config *_Atomic config;
     struct db *db;
     struct models *models;
+    struct follow *_Atomic follow; /* of a replica, once it follows its file; else NULL */
     struct batcher *batcher;
     struct offload *offload; /* NULL: handlers run in the thread that calls them */
     struct trainer *trainer;

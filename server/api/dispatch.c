@@ -6,8 +6,10 @@
 #include "api/content.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/primary.h"
 #include "api/query_keys.h"
 #include "api/quota.h"
+#include "api/registry_version.h"
 #include "api/request_times.h"
 #include "api/trace.h"
 #include "base/clock.h"
@@ -64,10 +66,22 @@ static bool is_open(const char *path)
            strcmp(path, "/v2/health/live") == 0 || strcmp(path, "/v2/health/ready") == 0;
 }
 
+/* The page for browsers and its files. Who opens it has yet to sign in; limits of addresses hold.
+ */
+static bool is_page(const char *path)
+{
+    return strncmp(path, "/ui", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+}
+
 /* What orchestrators look at. It is answered until the server has stopped. */
 static bool is_probe(const char *path)
 {
     return is_open(path) || strcmp(path, "/metrics") == 0;
+}
+
+static bool needs_token(const char *path)
+{
+    return !is_open(path) && !is_page(path);
 }
 
 /* The handlers of UM-Bridge: they change nothing, and leave the thread by themselves. */
@@ -142,6 +156,25 @@ static bool may_change(const struct request *req)
            handlers[req->route] != handle_optimize && handlers[req->route] != handle_oip_index;
 }
 
+/*
+ * Is it a change of the registry on any server? A design and suggestions are so only when their
+ * points are to be kept, as their handlers find out; loading a version is a matter of each server.
+ */
+static bool changes_registry(const struct request *req)
+{
+    return may_change(req) && handlers[req->route] != handle_design &&
+           handlers[req->route] != handle_suggest && handlers[req->route] != handle_oip_load &&
+           handlers[req->route] != handle_oip_unload;
+}
+
+/* Does the answer come of models in memory, or of nothing of the registry? */
+static bool answers_from_memory(const struct request *req)
+{
+    handler_fn *handler = handlers[req->route];
+    return handler == handle_predict || handler == handle_oip_infer || is_umbridge(handler) ||
+           handler == handle_metrics || handler == handle_index || handler == handle_openapi;
+}
+
 static void write_down(struct app *app, struct request *req, int status)
 {
     if (app->audit != NULL && !req->audited && may_change(req)) {
@@ -177,9 +210,11 @@ static enum err_code admit(struct app *app, struct request *req, struct response
          res->status != 0)) {
         return err->code;
     }
-    if (!is_open(req->path) && (quota_admit_address(app, req, err) != ERR_OK ||
-                                access_identify(app->access, req, &role, err) != ERR_OK ||
-                                quota_admit_token(app, req, err) != ERR_OK)) {
+    if (!is_open(req->path) && quota_admit_address(app, req, err) != ERR_OK) {
+        return err->code;
+    }
+    if (needs_token(req->path) && (access_identify(app->access, req, &role, err) != ERR_OK ||
+                                   quota_admit_token(app, req, err) != ERR_OK)) {
         return err->code;
     }
     if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
@@ -188,15 +223,19 @@ static enum err_code admit(struct app *app, struct request *req, struct response
         }
         return err->code;
     }
-    return check_role(req, role, err) == ERR_OK ? query_keys_check(req, queries[req->route], err)
-                                                : err->code;
+    if (check_role(req, role, err) == ERR_OK &&
+        query_keys_check(req, queries[req->route], err) == ERR_OK && app->db != NULL &&
+        db_is_read_only(app->db) && changes_registry(req)) {
+        db_refuse_change(err); /* before its body is read */
+    }
+    return err->code;
 }
 
 /* The token was good when the head came. Since then it may have ended, or may do less. */
 static enum err_code check_again(struct app *app, struct request *req, struct err *err)
 {
     enum role role = ROLE_NONE;
-    if (is_open(req->path) || access_still_holds(app->access, req)) {
+    if (!needs_token(req->path) || access_still_holds(app->access, req)) {
         return ERR_OK;
     }
     return access_identify(app->access, req, &role, err) == ERR_OK ? check_role(req, role, err)
@@ -212,6 +251,12 @@ static enum err_code call_where_it_belongs(struct app *app, struct request *req,
         return call_handler(app, req, res, err);
     }
     return aside_run(app, call_handler, app, req, res, err);
+}
+
+static enum err_code decode_and_call(struct app *app, struct request *req, struct response *res,
+                                     struct err *err)
+{
+    return content_decode(app, req, call_where_it_belongs, res, err);
 }
 
 static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
@@ -234,7 +279,7 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
     if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    return content_decode(app, req, call_where_it_belongs, res, err);
+    return registry_version_await(app, req, decode_and_call, res, err);
 }
 
 /* ---- answers ---- */
@@ -325,22 +370,33 @@ void dispatch_sent(void *ctx, const struct request *req)
     }
 }
 
+static void answer_error(struct app *app, struct request *req, struct response *res,
+                         struct err *err)
+{
+    const char *primary = err->code == ERR_READ_ONLY ? primary_address(app) : NULL;
+    const char *path = req->given_path != NULL ? req->path
+                       : req->path != NULL     ? config_strip_base(app->config, req->path)
+                                               : "";
+    metrics_add(&app->metrics->errors[err->code], 1);
+    if (err->code == ERR_QUEUE_FULL) {
+        quota_count_full_queue(app, req->route < N_ROUTES && handlers[req->route] == handle_train);
+    }
+    if (primary == NULL || !primary_redirect(app, req, res)) {
+        error_body_write(error_family_of(path), err, primary, req->arena, res);
+    }
+}
+
 /* What every answer has, errors too. */
 static void finish_answer(struct app *app, struct request *req, struct response *res,
                           struct err *err)
 {
     if (err->code != ERR_OK) {
-        metrics_add(&app->metrics->errors[err->code], 1);
-        if (err->code == ERR_QUEUE_FULL) {
-            quota_count_full_queue(app,
-                                   req->route < N_ROUTES && handlers[req->route] == handle_train);
-        }
-        const char *path = req->given_path != NULL ? req->path
-                           : req->path != NULL     ? config_strip_base(app->config, req->path)
-                                                   : "";
-        error_body_write(error_family_of(path), err, req->arena, res);
+        answer_error(app, req, res, err);
     }
     write_down(app, req, res->status);
+    if (req->route < N_ROUTES && !is_open(req->path)) {
+        registry_version_tell(app, req, !answers_from_memory(req), res);
+    }
     origin_add_limits(res);
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);

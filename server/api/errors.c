@@ -32,6 +32,7 @@ int error_status(enum err_code code)
     case ERR_EXISTS:
     case ERR_CONFLICT:
     case ERR_CANCELLED:
+    case ERR_BEHIND:
         return 409;
     case ERR_PRECONDITION:
         return 412;
@@ -82,13 +83,17 @@ enum error_family error_family_of(const char *path)
     return oip ? ERRORS_OIP : umbridge_error_is_due(path) ? ERRORS_UMBRIDGE : ERRORS_NATIVE;
 }
 
-static void write_problem(struct json_write *json, const struct err *err, int status)
+static void write_problem(struct json_write *json, const struct err *err, const char *primary,
+                          int status)
 {
     json_write_object(json, NULL);
     json_write_text(json, "type", "about:blank");
     json_write_text(json, "title", err_text(err->code));
     json_write_int(json, "status", status);
     json_write_text(json, "detail", err_msg(err));
+    if (primary != NULL) {
+        json_write_text(json, "primary", primary);
+    }
     if (err->row >= 0) {
         json_write_int(json, "row", err->row);
     }
@@ -110,8 +115,8 @@ static void write_oip_error(struct json_write *json, const struct err *err)
     json_write_end(json);
 }
 
-void error_body_write(enum error_family family, const struct err *err, struct arena *arena,
-                      struct response *res)
+void error_body_write(enum error_family family, const struct err *err, const char *primary,
+                      struct arena *arena, struct response *res)
 {
     static const struct {
         const char *type;
@@ -131,7 +136,7 @@ void error_body_write(enum error_family family, const struct err *err, struct ar
     res->content_type = forms[family].type;
     switch (family) {
     case ERRORS_NATIVE:
-        write_problem(&json, &clean, res->status);
+        write_problem(&json, &clean, primary, res->status);
         break;
     case ERRORS_OIP:
         write_oip_error(&json, &clean);

@@ -21,8 +21,11 @@ enum error_family {
 /* The family of a path without the base path of the server. */
 enum error_family error_family_of(const char *path);
 
-/* Fills the response. It cannot fail: when memory is short the body is a constant. */
-void error_body_write(enum error_family family, const struct err *err, struct arena *arena,
-                      struct response *res);
+/*
+ * Fills the response. It cannot fail: when memory is short the body is a constant. `primary` is a
+ * member of a problem document: the URL where a change may be sent; NULL: without it.
+ */
+void error_body_write(enum error_family family, const struct err *err, const char *primary,
+                      struct arena *arena, struct response *res);
 
 #endif

@@ -17,10 +17,10 @@
     "ETag, Location, Retry-After, Surrogate-Draws, Surrogate-Extrapolated-Rows, "                  \
     "Surrogate-Warnings, "                                                                         \
     "Surrogate-Inputs, Surrogate-Model, Surrogate-Outputs, Surrogate-Rows, Surrogate-Version, "    \
-    "WWW-Authenticate"
+    "WWW-Authenticate, X-Registry-Version"
 #define ALLOWED_HEADERS                                                                            \
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "              \
-    "Last-Event-ID, Request-Timeout-Ms, Surrogate-Source"
+    "If-Registry-Version-At-Least, Last-Event-ID, Request-Timeout-Ms, Surrogate-Source"
 
 struct authority {
     char host[ADDRESS_HOST_CHARS]; /* without the brackets of IPv6 */

@@ -62,6 +62,7 @@ static const char *type_of(enum err_code code)
     case ERR_DEADLINE:
         return "Timeout";
     case ERR_BUSY:
+    case ERR_BEHIND:
     case ERR_DRAINING:
     case ERR_ABANDONED:
     case ERR_IO:

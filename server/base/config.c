@@ -325,6 +325,30 @@ static enum err_code check_base_path(const char *path, struct err *err)
     return ERR_OK;
 }
 
+/* Cuts the '/' at the end off, since paths begin with one. */
+static enum err_code check_primary(struct config *config, struct err *err)
+{
+    static const char usual[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "-._~/:[]%@";
+    char *url = config->primary;
+    bool none = strcmp(url, "none") == 0;
+    size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+    size_t len = strlen(url);
+    if (!none && (scheme == 0 || len == scheme || url[scheme] == '/' || strspn(url, usual) != len)) {
+        return err_set(err, ERR_INVALID,
+                       "primary is \"%.80s\"; a URL such as https://writer.example.org:8080 or "
+                       "none is needed",
+                       url);
+    }
+    if (none && config->redirect_writes) {
+        return err_set(err, ERR_INVALID, "redirect_writes needs the URL of the primary");
+    }
+    while (!none && url[len - 1] == '/') {
+        url[--len] = '\0';
+    }
+    return ERR_OK;
+}
+
 enum err_code config_finish(struct config *config, struct err *err)
 {
     if (names_find(log_level_known(), config->log_level) < 0) {
@@ -334,6 +358,9 @@ enum err_code config_finish(struct config *config, struct err *err)
         return known_refuse("log_format", config->log_format, log_format_known(), err);
     }
     if (check_base_path(config->base_path, err) != ERR_OK) {
+        return err->code;
+    }
+    if (check_primary(config, err) != ERR_OK) {
         return err->code;
     }
     if (!name_patterns_are_valid(config->preload)) {

@@ -159,17 +159,40 @@ static bool is_special(const char *name)
            (stat(name, &about) == 0 && !S_ISREG(about.st_mode));
 }
 
-static enum err_code save_into(struct client *client, struct call *call, const char *name,
-                               struct err *err)
+/* What goes into a file: the answer to a call, or bytes. */
+struct content {
+    struct client *client;
+    struct call *call; /* NULL: the bytes */
+    const char *bytes;
+    size_t n;
+};
+
+static enum err_code write_content(const struct content *content, const char *name, FILE *file,
+                                   struct err *err)
 {
     struct answer answer = {.status = 0};
-    call->sink = fopen(name, "wb");
-    if (call->sink == NULL) {
+    if (content->call == NULL) {
+        errno = 0;
+        if (fwrite(content->bytes, 1, content->n, file) != content->n) {
+            err_set(err, errno == EPIPE ? ERR_CANCELLED : ERR_FULL, "%.120s: %s", name,
+                    strerror(errno));
+        }
+        return err->code;
+    }
+    content->call->sink = file;
+    err_kept(client_call(content->client, content->call, &answer, err));
+    answer_release(&answer);
+    return err->code;
+}
+
+static enum err_code save_into(const struct content *content, const char *name, struct err *err)
+{
+    FILE *file = fopen(name, "wb");
+    if (file == NULL) {
         return report_unopened(name, err);
     }
-    err_kept(client_call(client, call, &answer, err));
-    answer_release(&answer);
-    if (fclose(call->sink) != 0) {
+    err_kept(write_content(content, name, file, err));
+    if (fclose(file) != 0) {
         err_set(err, errno == EPIPE ? ERR_CANCELLED : ERR_FULL, "%.120s: %s", name,
                 strerror(errno));
     }
@@ -177,20 +200,16 @@ static enum err_code save_into(struct client *client, struct call *call, const c
 }
 
 /* Writes a file beside the target and renames it once it is whole. A symbolic link stays one. */
-static enum err_code save_as(struct client *client, struct call *call, const char *link,
-                             struct err *err)
+static enum err_code save_as(const struct content *content, const char *link, struct err *err)
 {
-    struct answer answer = {.status = 0};
     char target[PATH_MAX];
     const char *name = realpath(link, target) != NULL ? target : link;
-    char *part = arena_printf(&client->arena, "%s.part", name);
+    char *part = arena_printf(&content->client->arena, "%s.part", name);
     FILE *file = part != NULL ? fopen(part, "wb") : NULL;
     if (file == NULL) {
         return err_set(err, ERR_INVALID, "%.120s: %s", part != NULL ? part : name, strerror(errno));
     }
-    call->sink = file;
-    err_kept(client_call(client, call, &answer, err));
-    answer_release(&answer);
+    err_kept(write_content(content, part, file, err));
     if (fclose(file) != 0) {
         err_set(err, ERR_FULL, "%.120s: %s", part, strerror(errno));
     }
@@ -203,19 +222,25 @@ static enum err_code save_as(struct client *client, struct call *call, const cha
     return err->code;
 }
 
-enum err_code files_save(struct client *client, struct call *call, bool binary, struct err *err)
+static enum err_code save(const struct content *content, bool binary, struct err *err)
 {
-    const char *name = client->args->values[OPT_OUT];
-    struct answer answer = {.status = 0};
+    const char *name = content->client->args->values[OPT_OUT];
     if (name != NULL && strcmp(name, "-") != 0) {
-        return is_special(name) ? save_into(client, call, name, err)
-                                : save_as(client, call, name, err);
+        return is_special(name) ? save_into(content, name, err) : save_as(content, name, err);
     }
     if (binary && name == NULL && terminal_is(stdout)) {
         return err_set(err, ERR_INVALID, "this is not for a terminal; -o FILE writes it to a file");
     }
-    call->sink = stdout;
-    err_kept(client_call(client, call, &answer, err));
-    answer_release(&answer);
-    return err->code;
+    return write_content(content, "standard output", stdout, err);
+}
+
+enum err_code files_save(struct client *client, struct call *call, bool binary, struct err *err)
+{
+    return save(&(struct content){.client = client, .call = call}, binary, err);
+}
+
+enum err_code files_put(struct client *client, const char *bytes, size_t n, bool binary,
+                        struct err *err)
+{
+    return save(&(struct content){.client = client, .bytes = bytes, .n = n}, binary, err);
 }

@@ -40,4 +40,8 @@ enum err_code input_read(struct input *input, char **out, size_t *len, struct er
 enum err_code files_save(struct client *client, struct call *call, bool binary,
                          struct err *err) MUST_CHECK;
 
+/* The same for bytes that are there already. */
+enum err_code files_put(struct client *client, const char *bytes, size_t n, bool binary,
+                        struct err *err) MUST_CHECK;
+
 #endif

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/options.h"
 
+#include "plot/theme.h"
+
 const char *const options_formats[] = {"csv", "json", "npy", "npz", NULL};
+
+const char *const options_pictures[] = {"svg", "png", "pdf", "csv", NULL};
 
 const char *const options_states[] = {"queued", "running",   "succeeded",
                                       "failed", "cancelled", NULL};

@@ -20,6 +20,9 @@ extern const struct arg_option options_table[N_OPTIONS];
 /* Names of file formats in the order of enum file_format, ended by NULL. */
 extern const char *const options_formats[];
 
+/* Formats of pictures in the order of enum canvas_format, then csv, ended by NULL. */
+extern const char *const options_pictures[];
+
 /* The states of a job in their order, ended by NULL. */
 extern const char *const options_states[];
 

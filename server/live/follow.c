@@ -7,14 +7,19 @@
 #include "base/wake.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/db_follow.h"
+#include "store/sqlite/db_version.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#define WAITED_LOOK_NS (10 * CLOCK_MS) /* between two looks at the file while a request waits */
+
 struct follow {
     struct follow_settings settings;
     pthread_t thread;
-    struct wake wake; /* for the stop */
+    struct wake wake;              /* for the stop, and for a look out of turn */
+    struct follow_waiter *waiters; /* guarded by wake */
+    bool closed;                   /* guarded by wake */
     /* Used by the thread alone. */
     enum db_change left; /* a change that failed and is tried again */
     char told[240];      /* the last failure that was logged; "": none since a success */
@@ -28,10 +33,20 @@ static bool is_transient(enum err_code code)
 
 static enum err_code take_over(struct follow *follow, enum db_change change, struct err *err)
 {
-    if (change == DB_REPLACED && db_reopen(follow->settings.db, err) != ERR_OK) {
+    struct db *db = follow->settings.db;
+    int64_t version = 0;
+    if (change == DB_REPLACED && db_reopen(db, err) != ERR_OK) {
         return err->code;
     }
-    return models_reload(follow->settings.models, err);
+    /* Before the models are read, which are then as new as that. */
+    if (db_version_look(db, &version, err) != ERR_OK) {
+        return err->code;
+    }
+    /* Where a version is damaged, the one before it serves here as on the primary. */
+    if (models_reload(follow->settings.models, err) == ERR_OK || !is_transient(err->code)) {
+        db_version_reached(db, version);
+    }
+    return err->code;
 }
 
 static void report_failure(struct follow *follow, const struct err *err)
@@ -70,11 +85,81 @@ static void look_at_file(struct follow *follow)
              change == DB_REPLACED ? "replaced" : "changed", NULL);
 }
 
+/* ---- requests that wait ---- */
+
+/* Takes those out of the list that need not wait any longer; the list of them. */
+static struct follow_waiter *take_served(struct follow *follow)
+{
+    struct follow_waiter *served = NULL;
+    int64_t version = db_version(follow->settings.db);
+    int64_t now_ns = clock_ns();
+    wake_lock(&follow->wake);
+    struct follow_waiter **link = &follow->waiters;
+    while (*link != NULL) {
+        struct follow_waiter *waiter = *link;
+        if (follow->closed || waiter->version <= version || waiter->until_ns <= now_ns) {
+            *link = waiter->next;
+            waiter->next = served;
+            served = waiter;
+        } else {
+            link = &waiter->next;
+        }
+    }
+    wake_unlock(&follow->wake);
+    return served;
+}
+
+static void wake_served(struct follow *follow)
+{
+    struct follow_waiter *waiter = take_served(follow);
+    while (waiter != NULL) {
+        struct follow_waiter *next = waiter->next; /* it is gone once it is awake */
+        waiter->wake(waiter->ctx);
+        waiter = next;
+    }
+}
+
+bool follow_wait(struct follow *follow, struct follow_waiter *waiter)
+{
+    wake_lock(&follow->wake);
+    bool taken = !follow->closed;
+    if (taken) {
+        waiter->next = follow->waiters;
+        follow->waiters = waiter;
+        wake_notify_locked(&follow->wake);
+    }
+    wake_unlock(&follow->wake);
+    return taken;
+}
+
+void follow_close(struct follow *follow)
+{
+    if (follow != NULL) {
+        wake_lock(&follow->wake);
+        follow->closed = true;
+        wake_unlock(&follow->wake);
+        wake_served(follow);
+    }
+}
+
+/* ---- the thread ---- */
+
+static int64_t next_look_ns(struct follow *follow)
+{
+    int64_t period_ns = follow->settings.period_ms * CLOCK_MS;
+    wake_lock(&follow->wake);
+    bool waited_for = follow->waiters != NULL;
+    wake_unlock(&follow->wake);
+    return clock_ns() +
+           (waited_for && period_ns > WAITED_LOOK_NS ? WAITED_LOOK_NS : period_ns);
+}
+
 static void *follow_file(void *arg)
 {
     struct follow *follow = arg;
-    while (wake_wait(&follow->wake, clock_ns() + follow->settings.period_ms * CLOCK_MS)) {
+    while (wake_wait(&follow->wake, next_look_ns(follow))) {
         look_at_file(follow);
+        wake_served(follow);
     }
     return NULL;
 }

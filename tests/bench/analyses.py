@@ -4,7 +4,7 @@
 
 A server of its own takes simulations of Ishigami's function, trains, and computes Sobol' indices. SALib and OpenTURNS,
 where they are installed, compute them from the function itself with about as many evaluations. Then the latencies of
-predictions of one row are measured before and during a long analysis.
+predictions of one row, at random times, are measured before and during long jobs.
 
 usage: SURROGATED_BIN=build-release/server/surrogated python3 analyses.py [--rows 400] [--solver evidence] [--port 27010]
 """
@@ -118,31 +118,42 @@ def openturns():
     line("OpenTURNS, the function", found.getFirstOrderIndices(), found.getTotalOrderIndices())
 
 
-def percentile_ms(server, seconds):
-    """p50 and p99 of predictions of one row over one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    body = json.dumps({"inputs": [[0.1, 0.2, 0.3]]})
-    times = []
-    end = time.time() + seconds
-    while time.time() < end:
-        begin = time.perf_counter()
-        connection.request("POST", "/v1/models/ishigami/predict", body)
-        connection.getresponse().read()
-        times.append(1000 * (time.perf_counter() - begin))
-    connection.close()
-    times.sort()
-    return times[len(times) // 2], times[int(0.99 * len(times))]
+def percentiles(server, openloop, folder, seconds, rate):
+    """p50, p99 and p99.9 in ms of predictions of one row that come at random times, whatever was answered before."""
+    body = os.path.join(folder, "row.json")
+    with open(body, "w", encoding="utf-8") as file:
+        json.dump({"inputs": [[0.1, 0.2, 0.3]]}, file)
+    run = subprocess.run([openloop, str(server.port), "/v1/models/ishigami/predict", body, str(rate), str(seconds), "16"],
+                         capture_output=True, text=True, check=True)
+    found = json.loads(run.stdout)
+    return found["p50_ms"], found["p99_ms"], found["p999_ms"]
 
 
-def latencies(server, seconds):
-    before = percentile_ms(server, seconds)
-    job = server.ask("POST", "/v1/models/ishigami/analyses", {"kind": "sobol", "points": 1 << 18, "replicates": 64})["id"]
-    while server.ask("GET", f"/v1/jobs/{job}")["state"] == "queued":
-        time.sleep(0.05)
-    during = percentile_ms(server, seconds)
-    server.ask("DELETE", f"/v1/jobs/{job}")
-    print(f"one row: p50 {before[0]:.2f} ms and p99 {before[1]:.2f} ms before an analysis, "
-          f"{during[0]:.2f} and {during[1]:.2f} during one")
+LONG = {
+    "sobol": ("analyses", {"kind": "sobol", "points": 1 << 18, "replicates": 64}),
+    "calibration": ("calibrations", {"experiments": [{"outputs": [[6.0]]}], "sigma": {"y": 0.1}, "chains": 8,
+                                     "samples": 20000}),
+    "history": ("calibrations", {"kind": "history", "experiments": [{"outputs": [[6.0]]}], "sigma": {"y": 0.1},
+                                 "points": 1 << 20, "replicates": 64}),
+}
+
+
+def latencies(server, openloop, folder, args):
+    """In turn without and with a job, since other work on the machine comes and goes."""
+    print(f"one row at random times, {args.rate} a second: p50, p99, p999 in ms")
+    for name, (route, request) in LONG.items():
+        before = percentiles(server, openloop, folder, args.seconds, args.rate)
+        job = server.ask("POST", f"/v1/models/ishigami/{route}", request)["id"]
+        while server.ask("GET", f"/v1/jobs/{job}")["state"] == "queued":
+            time.sleep(0.05)
+        time.sleep(0.2)
+        during = percentiles(server, openloop, folder, args.seconds, args.rate)
+        state = server.ask("GET", f"/v1/jobs/{job}")["state"]
+        server.ask("DELETE", f"/v1/jobs/{job}")
+        while server.ask("GET", f"/v1/jobs/{job}")["state"] == "running":
+            time.sleep(0.05)
+        line = "  ".join(f"{value:6.2f}" for value in (*before, *during))
+        print(f"{name:12} before and during: {line}" + ("" if state == "running" else "  (it ended before)"))
 
 
 def main():
@@ -151,8 +162,12 @@ def main():
     parser.add_argument("--solver", default="evidence")
     parser.add_argument("--port", type=int, default=27010)
     parser.add_argument("--train-nice", default="19", help="less than 19 on a busy machine")
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=int, default=10, help="of each load")
+    parser.add_argument("--rate", type=int, default=200, help="predictions a second")
+    parser.add_argument("--openloop", help="beside the binary by default")
     args = parser.parse_args()
+    folder_of = os.path.dirname(os.path.abspath(os.environ["SURROGATED_BIN"]))
+    openloop = args.openloop or os.path.join(folder_of, "..", "tests", "bench", "openloop")
     with tempfile.TemporaryDirectory() as folder:
         server = Server(folder, args.port, "--train-nice", args.train_nice)
         try:
@@ -162,7 +177,7 @@ def main():
             ours(server)
             salib()
             openturns()
-            latencies(server, args.seconds)
+            latencies(server, openloop, folder, args)
         finally:
             server.process.terminate()
             server.process.wait()

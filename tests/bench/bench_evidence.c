@@ -10,7 +10,9 @@
  *   evidence        2/3 K^3                  2 N^2 K + 2/3 N^3
  *   step            1/3 K^3                  N^2 K + 1/3 N^3
  *
- * in additions and multiplications. Prints medians of processor time and asserts nothing.
+ * in additions and multiplications. Then 1,000 predictions of one such network: the mean alone, and
+ * mean and variance, whose n K^2 additions and multiplications stand beside the same ceiling, in
+ * double and in float. Prints medians of processor time and asserts nothing.
  *
  * usage: bench_evidence [rounds]
  */
@@ -22,6 +24,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "fit/levenberg.h"
+#include "predict/precision.h"
+#include "predict/predict.h"
 #include "timing.h"
 
 #define MAX_ROUNDS 101
@@ -143,11 +147,78 @@ static void measure(const struct workload *w, int rounds)
     mem_free(determined);
 }
 
+/* ---- predictions ---- */
+
+#define PREDICT_ROWS 1000
+
+/* A network whose posterior has a Cholesky factor, of random numbers. */
+static struct model *random_posterior(const struct workload *w, enum precision precision)
+{
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    struct arch arch = arch_default(w->d, 1);
+    arch.width = w->r;
+    arch.layers = w->layers;
+    arch.basis = WPFN_CONSTANT;
+    check(model_new(&arch, 1, &model, &err), &err);
+    size_t k = (size_t)model->net.n_params;
+    const struct gauss_shape shape = {.n_params = (int)k, .n = (int)k, .rank = (int)k};
+    check(gauss_mixture_new(&model->gaussian, 1, &shape, &err), &err);
+    double *values = random_values(k + k * k, 6);
+    memcpy(model->gaussian.members[0].mean, values, k * sizeof *values);
+    for (size_t i = 0; i < k; i++) {
+        for (size_t c = i; c < k; c++) {
+            model->gaussian.members[0].factor[i * k + c] = 1e-3 * values[k + i * k + c];
+        }
+    }
+    mem_free(values);
+    model->gaussian.linearised = true;
+    model->precision = precision;
+    check(model_publish(model, &err), &err);
+    return model;
+}
+
+static void time_predictions(const char *name, const struct model *model, unsigned want, int rounds,
+                             double speed)
+{
+    struct err err = ERR_INIT;
+    double times[MAX_ROUNDS];
+    double k = model->net.n_params;
+    double *x = random_values((size_t)PREDICT_ROWS * (size_t)model->d, 3);
+    const struct predict_request req = {.n = PREDICT_ROWS, .x = x, .want = want, .n_threads = 1};
+    for (int i = 0; i < rounds; i++) {
+        struct arena arena = ARENA_INIT;
+        struct predict_result result;
+        double begin = cpu_seconds();
+        check(predict_run(model, &req, &arena, &result, &err), &err);
+        times[i] = cpu_seconds() - begin;
+        arena_release(&arena);
+    }
+    print_part(name, times, rounds, speed > 0.0 ? PREDICT_ROWS * k * k : 0.0, speed);
+    mem_free(x);
+}
+
+static void measure_predictions(const struct workload *w, int rounds)
+{
+    struct model *exact = random_posterior(w, PRECISION_FLOAT64);
+    struct model *single = random_posterior(w, PRECISION_FLOAT32);
+    double speed = gemm_speed(exact->net.n_params, rounds);
+    printf("%d predictions, %d parameters, GEMM %.1f GFlop/s, twice as much in float\n",
+           PREDICT_ROWS, exact->net.n_params, 1e-9 * speed);
+    time_predictions("mean", exact, PREDICT_MEAN, rounds, 0.0);
+    time_predictions("variance", exact, PREDICT_VARIANCE, rounds, speed);
+    time_predictions("in float", single, PREDICT_VARIANCE, rounds, 2.0 * speed);
+    model_unref(exact);
+    model_unref(single);
+}
+
 int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 11;
     rounds = rounds < 1 ? 1 : rounds > MAX_ROUNDS ? MAX_ROUNDS : rounds;
     gemm_use_one_thread();
+    measure_predictions(&workloads[0], rounds);
+    measure_predictions(&workloads[3], rounds);
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
         measure(&workloads[i], rounds);
     }

@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Points that the server suggests against random points and Latin hypercubes: the error of a surrogate of the
-borehole by the number of rows, and how close the best row comes to the minimum of Branin and Hartmann-6.
+borehole by the number of rows, and how close the best row comes to the minimum of Branin and Hartmann-6, with
+BoTorch's expected improvement on a Gaussian process beside the server's where it is installed.
 
-usage: SURROGATED_BIN=build-release/server/surrogated python3 tests/bench/suggest.py [--seeds N] [--rows N]
+usage: SURROGATED_BIN=build-release/server/surrogated python3 tests/bench/suggest.py [--seeds N] [--only NAME]
+           [--plot FOLDER]
 
-Standard library only. Every run trains with the solver `evidence`; each figure is the median over seeds,
-with the lower and upper quartile. The seeds of designs, trainings and suggestions are those of the run.
+Standard library only, but for --plot (matplotlib) and BoTorch (botorch with torch; without them that way is left
+out). Every run trains with the solver `evidence`; each figure is the median over seeds, with the lower and upper
+quartile. Rows needed: the median over seeds of the first number of rows whose figure is at most the target; "more"
+where more than half of the seeds never come there. The seeds of designs, trainings and suggestions are 1 .. N.
 """
 
 import argparse
+import importlib.util
 import json
 import math
 import os
@@ -88,6 +93,37 @@ class Server:
         shutil.rmtree(self.folder, True)
 
 
+def botorch_loop(problem, seed, counts):
+    """Expected improvement as BoTorch does it: a Gaussian process of scaled rows, batches by qLogEI."""
+    import torch
+    from botorch.acquisition import qLogExpectedImprovement
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from botorch.optim import optimize_acqf
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    bounds = torch.tensor([[a for _, a, _ in problem["inputs"]], [b for _, _, b in problem["inputs"]]], dtype=torch.double)
+    cube = torch.stack([torch.zeros_like(bounds[0]), torch.ones_like(bounds[0])])
+    x = torch.quasirandom.SobolEngine(len(bounds[0]), scramble=True, seed=seed).draw(counts[0], dtype=torch.double)
+    y = torch.tensor([[-problem["f"]((bounds[0] + u * (bounds[1] - bounds[0])).tolist())] for u in x], dtype=torch.double)
+    found = [-float(y.max()) - problem["minimum"]]
+    for count in counts[1:]:
+        model = SingleTaskGP(x, (y - y.mean()) / y.std())
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        acquisition = qLogExpectedImprovement(model, best_f=((y - y.mean()) / y.std()).max())
+        new, _ = optimize_acqf(acquisition, cube, q=count - len(x), num_restarts=4, raw_samples=128, sequential=True)
+        values = [[-problem["f"]((bounds[0] + u * (bounds[1] - bounds[0])).tolist())] for u in new]
+        x = torch.cat([x, new])
+        y = torch.cat([y, torch.tensor(values, dtype=torch.double)])
+        found.append(-float(y.max()) - problem["minimum"])
+    return found
+
+
+def has_botorch():
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "botorch"))
+
+
 def loop(server, problem, how, seed, counts):
     """Runs one way of choosing points; what `problem.judge` says after each number of rows."""
     model = "m"
@@ -134,42 +170,85 @@ def regret(server, model, problem, rows):
 
 
 PROBLEMS = {
-    "borehole": {"inputs": BOREHOLE, "f": borehole, "judge": error, "counts": (20, 30, 40, 50),
+    "borehole": {"inputs": BOREHOLE, "f": borehole, "judge": error, "counts": (20, 30, 40, 50), "targets": (0.1, 0.05, 0.03),
                  "ways": ("random", "lhs", "integrated_variance", "variance")},
     "branin": {"inputs": [("a", -5, 10), ("b", 0, 15)], "f": branin, "judge": regret, "minimum": 0.397887,
-               "counts": (10, 14, 18, 22, 26), "ways": ("random", "lhs", "expected_improvement", "lower_confidence")},
+               "counts": (10, 14, 18, 22, 26, 30, 34, 38), "targets": (1, 0.3, 0.1),
+               "ways": ("random", "lhs", "expected_improvement", "lower_confidence", "botorch")},
     "hartmann6": {"inputs": [(f"x{k}", 0, 1) for k in range(1, 7)], "f": hartmann, "judge": regret, "minimum": -3.32237,
-                  "counts": (20, 30, 40, 50, 60),
-                  "ways": ("random", "lhs", "expected_improvement", "lower_confidence")},
+                  "counts": (20, 30, 40, 50, 60, 70, 80), "targets": (1, 0.5, 0.2),
+                  "ways": ("random", "lhs", "expected_improvement", "lower_confidence", "botorch")},
 }
+
+
+def run_way(problem, way, seed):
+    if way == "botorch":
+        return botorch_loop(problem, seed, problem["counts"])
+    server = Server()
+    try:
+        return loop(server, problem, way, seed, problem["counts"])
+    finally:
+        server.close()
+
+
+def quartiles(column):
+    return statistics.quantiles(column, n=4) if len(column) > 1 else list(column) * 3
+
+
+def rows_needed(problem, runs, target):
+    """The median over runs of the first number of rows that reaches the target."""
+    first = sorted(next((n for n, value in zip(problem["counts"], run) if value <= target), math.inf) for run in runs)
+    middle = first[(len(first) - 1) // 2]
+    return "more" if middle == math.inf else str(middle)
+
+
+def plot(folder, name, problem, results, what):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    for way, runs in results.items():
+        low, middle, high = zip(*(quartiles(column) for column in zip(*runs)))
+        line, = axes.plot(problem["counts"], middle, marker="o", label=way)
+        axes.fill_between(problem["counts"], low, high, color=line.get_color(), alpha=0.15)
+    axes.set(xlabel="rows", ylabel=what, yscale="log", title=name)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(os.path.join(folder, f"{name}.png"), dpi=120)
+
+
+def run_problem(name, problem, seeds, folder):
+    what = "RMSE / standard deviation" if problem["judge"] is error else "best row above the minimum"
+    results = {}
+    print(f"{name}: {what}, median [quartiles] of {seeds} seeds, and rows needed")
+    titles = [f"{n} rows" for n in problem["counts"]] + [f"rows for {target:g}" for target in problem["targets"]]
+    print("| way | " + " | ".join(titles) + " |")
+    print("|---|" + "---|" * len(titles))
+    for way in problem["ways"]:
+        if way == "botorch" and not has_botorch():
+            print("botorch is not installed", file=sys.stderr)
+            continue
+        runs = results[way] = [run_way(problem, way, seed) for seed in range(1, seeds + 1)]
+        cells = []
+        for column in zip(*runs):
+            low, middle, high = quartiles(column)
+            cells.append(f"{middle:.3g} [{low:.2g}, {high:.2g}]")
+        cells += [rows_needed(problem, runs, target) for target in problem["targets"]]
+        print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
+    print(flush=True)
+    if folder is not None:
+        plot(folder, name, problem, results, what)
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     options.add_argument("--seeds", type=int, default=20, help="[%(default)s]")
     options.add_argument("--only", choices=list(PROBLEMS), help="one of the functions")
+    options.add_argument("--plot", metavar="FOLDER", help="draws a PNG of each function into it")
     chosen = options.parse_args()
     for name, problem in PROBLEMS.items():
-        if chosen.only not in (None, name):
-            continue
-        what = "RMSE / standard deviation" if problem["judge"] is error else "best row above the minimum"
-        print(f"{name}: {what}, median [quartiles] of {chosen.seeds} seeds")
-        print("| way | " + " | ".join(f"{n} rows" for n in problem["counts"]) + " |")
-        print("|---|" + "---|" * len(problem["counts"]))
-        for way in problem["ways"]:
-            found = []
-            for seed in range(1, chosen.seeds + 1):
-                server = Server()
-                try:
-                    found.append(loop(server, problem, way, seed, problem["counts"]))
-                finally:
-                    server.close()
-            cells = []
-            for column in zip(*found):
-                low, middle, high = statistics.quantiles(column, n=4) if len(column) > 1 else column * 3
-                cells.append(f"{middle:.3g} [{low:.2g}, {high:.2g}]")
-            print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
-        print(flush=True)
+        if chosen.only in (None, name):
+            run_problem(name, problem, chosen.seeds, chosen.plot)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Usage(ClientTest):
         commands = re.findall(r"(?m)^  (\w+) ", binary("--help").stdout.split("Asking a server:")[1])
         self.assertEqual(commands, ["models", "data", "space", "design", "suggest", "optimize", "train", "analyse",
                                     "calibrate", "jobs", "predict",
-                                    "evaluate", "diagnostics", "watch"])
+                                    "evaluate", "diagnostics", "plot", "watch"])
         for command in commands:
             out = self.good(command, "--help")
             for word in (f"usage: surrogated {command}", "--server URL", "examples:\n  surrogated", "130"):

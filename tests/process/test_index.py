@@ -20,7 +20,7 @@ class Index(ServerTest):
         index = self.index()
         links = {name: path for name, path in index.items() if str(path).startswith("/")}
         self.assertEqual(set(links), {"models", "jobs", "predict", "healthz", "readyz", "metrics", "status",
-                                      "openapi"})
+                                      "openapi", "ui"})
         self.assertEqual([path for path in links.values() if not path.startswith(self.base + "/")], [])
         for name, path in links.items():
             with self.subTest(link=name):

@@ -182,6 +182,9 @@ class Migration(unittest.TestCase):
     def test_a_registry_of_schema_8_serves_as_it_did(self):
         self.road(8)
 
+    def test_a_registry_of_schema_9_serves_as_it_did(self):
+        self.road(9)
+
     def finish(self, number):
         """The next start completes what a crash left unfinished."""
         self.server.start()

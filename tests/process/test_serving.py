@@ -2,6 +2,7 @@
 """How predictions are served: npy, large answers, pipelining, load, deadlines, clients that leave."""
 
 import json
+import os
 import random
 import re
 import socket
@@ -14,6 +15,7 @@ from harness import PATIENCE, ServerTest, architecture, document
 
 WIDE = architecture(inputs=3, outputs=2, width=24, layers=3)
 DEEP = architecture(inputs=3, outputs=2, width=24, layers=60, basis="constant")
+SLOWNESS = {"none": 1, "thread": 30}.get(os.environ.get("SANITIZER", "none"), 6)  # of the build, at the least
 
 
 def npy(rows, kind="<f8", fortran=False, shape=None, version=1, pad=True):
@@ -246,7 +248,7 @@ class Load(ServerTest):
 
     def setUp(self):
         super().setUp()
-        self.ok(201, "PUT", "/v1/models/m", document(draws=300, arch=WIDE))
+        self.ok(201, "PUT", "/v1/models/m", document(draws=300 // min(SLOWNESS, 6), arch=WIDE))
         self.slow = json.dumps({"model": "m", "inputs": points(12000)})  # many short tiles
         self.threads = []
 
@@ -277,7 +279,7 @@ class Load(ServerTest):
 
     def hold(self):
         """Keeps the compute thread busy with one long tile, about a second of it."""
-        self.ok(201, "PUT", "/v1/models/deep", document(draws=600, arch=DEEP))
+        self.ok(201, "PUT", "/v1/models/deep", document(draws=600 // SLOWNESS, arch=DEEP))
         self.wait_metric("compute_threads_busy", 0)
         answer = self.later({"model": "deep", "inputs": points(96), "return": ["jacobian"]})
         self.wait_metric("compute_threads_busy", 1)

@@ -39,7 +39,8 @@ static enum err_code queue(struct app *app, const struct request *req, enum job_
     struct version_ref version;
     struct served *served = NULL;
     json_t *body = NULL;
-    const struct analysis_body text = {req->body, req->n_body, kind == JOB_CALIBRATION};
+    const struct analysis_body text = {req->body, req->n_body, kind == JOB_CALIBRATION,
+                                       app->models};
     if (reply_model_name(req->params[0], &job.model, err) != ERR_OK ||
         json_read_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
         read_version(body, &version, err) != ERR_OK || read_priority(body, &job, err) != ERR_OK ||

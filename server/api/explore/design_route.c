@@ -42,8 +42,11 @@ static enum err_code answer_design(struct explore_task *task, struct response *r
     bool extend = false;
     struct textbuf text = textbuf_in(task->req->arena);
     struct json_write json = json_write_to(&text);
-    if (explore_design_read(&task->request, &spec, &extend, err) != ERR_OK ||
-        explore_task_region(task, &region, err) != ERR_OK ||
+    if (explore_design_read(&task->request, &spec, &extend, err) != ERR_OK) {
+        return err->code;
+    }
+    spec.cancel = &task->watch.cancel;
+    if (explore_task_region(task, &region, err) != ERR_OK ||
         (extend && find_existing(task, &spec, err) != ERR_OK) ||
         design_make(&region, &spec, task->req->arena, &design, err) != ERR_OK) {
         return err->code;
@@ -67,6 +70,6 @@ enum err_code handle_design(struct app *app, const struct request *req, struct r
     if (explore_task_begin(&task, app, req, false, err) == ERR_OK) {
         err_kept(answer_design(&task, res, err));
     }
-    explore_task_release(&task);
+    explore_task_release(&task, err);
     return err->code;
 }

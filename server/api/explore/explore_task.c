@@ -31,8 +31,11 @@ static enum err_code take_place(struct explore_task *task, struct err *err)
     return ERR_OK;
 }
 
-void explore_task_release(struct explore_task *task)
+void explore_task_release(struct explore_task *task, struct err *err)
 {
+    if (task->watched) {
+        explore_watch_end(&task->watch, err);
+    }
     if (task->counted) {
         atomic_fetch_sub_explicit(&task->app->exploring, 1, memory_order_relaxed);
     }
@@ -40,6 +43,7 @@ void explore_task_release(struct explore_task *task)
     space_unref(task->space);
     mem_free(task->pending);
     task->counted = false;
+    task->watched = false;
     task->served = NULL;
     task->space = NULL;
     task->pending = NULL;
@@ -139,7 +143,8 @@ enum err_code explore_task_begin(struct explore_task *task, struct app *app,
     task->request.space = task->space;
     task->request.arena = req->arena;
     task->fallback = needs_version ? task->served->model->training_range : NULL;
-    return ERR_OK;
+    task->watched = explore_watch_begin(&task->watch, app, req, err) == ERR_OK;
+    return err->code;
 }
 
 enum err_code explore_task_region(struct explore_task *task, struct region *region, struct err *err)

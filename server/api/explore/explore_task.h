@@ -2,12 +2,14 @@
 /*
  * What design, suggest and optimize share: the model, its space, its points that are pending, and a
  * place among those that compute. They run on the writing threads, at lower priority than
- * predictions, and never on all of them.
+ * predictions, and never on all of them, and stop when the client goes, when its time is over or
+ * when the server stops.
  */
 #ifndef EXPLORE_TASK_H
 #define EXPLORE_TASK_H
 
 #include "api/app.h"
+#include "api/explore/explore_watch.h"
 #include "documents/explore/explore_json.h"
 #include "formats/json_write.h"
 #include "live/served.h"
@@ -23,6 +25,8 @@ struct explore_task {
     double *pending; /* [n_pending x d] of the store; mem */
     int n_pending;
     bool counted; /* it has a place */
+    bool watched;
+    struct explore_watch watch; /* its cancel stops the computation */
 };
 
 /*
@@ -33,7 +37,8 @@ struct explore_task {
 enum err_code explore_task_begin(struct explore_task *task, struct app *app,
                                  const struct request *req, bool needs_version,
                                  struct err *err) MUST_CHECK;
-void explore_task_release(struct explore_task *task);
+/* An error that the end of a request has caused tells which end (explore_watch.h). */
+void explore_task_release(struct explore_task *task, struct err *err);
 
 /* The region of the request, which was read. ERR_INVALID. */
 enum err_code explore_task_region(struct explore_task *task, struct region *region,

@@ -16,6 +16,16 @@ static enum err_code write_warnings_and_reply(const struct explore_task *task, i
     return reply_json(res, 200, json, err);
 }
 
+/* The front, and those of draws. */
+static enum err_code find_fronts(const struct region *region, const struct pareto_spec *spec,
+                                 struct arena *arena, struct pareto_front *front,
+                                 struct pareto_spread *spread, struct err *err)
+{
+    return pareto_run(region, spec, arena, front, err) == ERR_OK
+               ? pareto_draws(region, spec, front, arena, spread, err)
+               : err->code;
+}
+
 static enum err_code answer_optimize(struct explore_task *task, struct response *res,
                                      struct err *err)
 {
@@ -23,6 +33,7 @@ static enum err_code answer_optimize(struct explore_task *task, struct response 
     struct region region;
     struct optimum optimum;
     struct pareto_front front;
+    struct pareto_spread spread;
     struct arena *arena = task->req->arena;
     struct textbuf text = textbuf_in(arena);
     struct json_write json = json_write_to(&text);
@@ -32,14 +43,16 @@ static enum err_code answer_optimize(struct explore_task *task, struct response 
     }
     how.optimise.terms.model = how.pareto.terms.model = task->served->model;
     how.optimise.terms.n_threads = how.pareto.terms.n_threads = task->app->config->predict_threads;
+    how.optimise.terms.cancel = how.pareto.terms.cancel = &task->watch.cancel;
     bool several = how.n_objectives > 1;
-    if ((several ? pareto_run(&region, &how.pareto, arena, &front, err)
+    if ((several ? find_fronts(&region, &how.pareto, arena, &front, &spread, err)
                  : optimise_run(&region, &how.optimise, arena, &optimum, err)) != ERR_OK) {
         return err->code;
     }
     explore_task_write_head(task, &json);
     if (several) {
         explore_front_write(&json, &front, &how, task->space);
+        explore_fronts_write(&json, &front, &spread, &how, task->space);
         return write_warnings_and_reply(task, front.n, front.x, &json, res, err);
     }
     explore_optimum_write(&json, &optimum, &how, task->space);
@@ -53,6 +66,6 @@ enum err_code handle_optimize(struct app *app, const struct request *req, struct
     if (explore_task_begin(&task, app, req, true, err) == ERR_OK) {
         err_kept(answer_optimize(&task, res, err));
     }
-    explore_task_release(&task);
+    explore_task_release(&task, err);
     return err->code;
 }

@@ -71,7 +71,8 @@ static enum err_code write_answer(struct explore_task *task, const struct sugges
 static enum err_code answer_suggest(struct explore_task *task, struct response *res,
                                     struct err *err)
 {
-    struct suggest_spec spec = {.n_threads = task->app->config->predict_threads};
+    struct suggest_spec spec = {.n_threads = task->app->config->predict_threads,
+                                .cancel = &task->watch.cancel};
     struct explore_points named;
     struct region region;
     struct suggestions made;
@@ -99,6 +100,6 @@ enum err_code handle_suggest(struct app *app, const struct request *req, struct 
     if (explore_task_begin(&task, app, req, true, err) == ERR_OK) {
         err_kept(answer_suggest(&task, res, err));
     }
-    explore_task_release(&task);
+    explore_task_release(&task, err);
     return err->code;
 }

@@ -10,9 +10,9 @@
 static const struct {
     const char *name;
     const char *path;
-} links[] = {{"models", "/v1/models"}, {"jobs", "/v1/jobs"},        {"predict", "/predict"},
-             {"healthz", "/healthz"},  {"readyz", "/readyz"},       {"metrics", "/metrics"},
-             {"status", "/v1/status"}, {"openapi", "/openapi.json"}};
+} links[] = {{"ui", "/ui/"},          {"models", "/v1/models"}, {"jobs", "/v1/jobs"},
+             {"predict", "/predict"}, {"healthz", "/healthz"},  {"readyz", "/readyz"},
+             {"metrics", "/metrics"}, {"status", "/v1/status"}, {"openapi", "/openapi.json"}};
 
 /* A line for each, since people read it. The pages are those of the source. */
 enum err_code handle_index(struct app *app, const struct request *req, struct response *res,

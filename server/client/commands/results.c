@@ -89,20 +89,63 @@ static void put_table(const json_t *table)
     put_numbers(&line, 0, values);
 }
 
-/* A calibration's parameters. */
-static void put_parameters(const json_t *parameters)
+/* Some members of each object of a list, the first without a comma before it. */
+static void put_members(const json_t *list, const char *const *members, size_t n)
 {
-    static const char *const members[] = {"mean", "std", "rhat", "ess_bulk", "ess_tail"};
-    puts("parameter,mean,std,rhat,ess_bulk,ess_tail");
-    for (size_t i = 0; i < json_array_size(parameters); i++) {
-        const json_t *one = json_array_get(parameters, i);
-        put_value(json_object_get(one, "name"));
-        for (size_t k = 0; k < sizeof members / sizeof *members; k++) {
-            fputc(',', stdout);
-            put_value(json_object_get(one, members[k]));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        for (size_t k = 0; k < n; k++) {
+            fputs(k > 0 ? "," : "", stdout);
+            put_value(json_object_get(json_array_get(list, i), members[k]));
         }
         fputc('\n', stdout);
     }
+}
+
+/* Points to simulate next, with their ids if they have any. */
+static void put_points(const json_t *doc, const json_t *points)
+{
+    const json_t *ids = json_object_get(doc, "ids");
+    const json_t *space = json_object_get(json_object_get(doc, "request"), "space");
+    const json_t *inputs = json_object_get(space, "inputs");
+    if (json_array_size(points) == 0) {
+        return;
+    }
+    fputs("id", stdout);
+    for (size_t b = 0; b < json_array_size(inputs); b++) {
+        fputc(',', stdout);
+        put_value(json_object_get(json_array_get(inputs, b), "name"));
+    }
+    fputc('\n', stdout);
+    for (size_t i = 0; i < json_array_size(points); i++) {
+        const json_t *point = json_array_get(points, i);
+        put_value(json_array_get(ids, i));
+        for (size_t b = 0; b < json_array_size(point); b++) {
+            fputc(',', stdout);
+            put_value(json_array_get(point, b));
+        }
+        fputc('\n', stdout);
+    }
+}
+
+/* Of a calibration: its parameters, or the waves of a history match; then what to simulate next.
+ * False: it is none. */
+static bool put_calibration(const json_t *doc)
+{
+    static const char *const of_parameters[] = {"name", "mean",     "std",
+                                                "rhat", "ess_bulk", "ess_tail"};
+    static const char *const of_waves[] = {"version", "share", "sampling_error", "lower", "upper"};
+    const json_t *parameters = json_object_get(doc, "parameters");
+    const json_t *waves = json_object_get(doc, "waves");
+    if (parameters != NULL) {
+        puts("parameter,mean,std,rhat,ess_bulk,ess_tail");
+        put_members(parameters, of_parameters, sizeof of_parameters / sizeof *of_parameters);
+        put_points(doc, json_object_get(json_object_get(doc, "next"), "points"));
+    } else if (waves != NULL) {
+        puts("version,share,sampling_error,lower,upper");
+        put_members(waves, of_waves, sizeof of_waves / sizeof *of_waves);
+        put_points(doc, json_object_get(doc, "points"));
+    }
+    return parameters != NULL || waves != NULL;
 }
 
 enum err_code result_print(struct client *client, const char *id, struct err *err)
@@ -112,9 +155,7 @@ enum err_code result_print(struct client *client, const char *id, struct err *er
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    const json_t *parameters = json_object_get(doc, "parameters");
-    if (parameters != NULL) {
-        put_parameters(parameters);
+    if (put_calibration(doc)) {
         json_decref(doc);
         return err->code;
     }

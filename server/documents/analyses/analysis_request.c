@@ -8,6 +8,7 @@
 #include "base/known.h"
 #include "documents/analyses/analysis_members.h"
 #include "documents/analyses/calibration_members.h"
+#include "documents/analyses/history_members.h"
 #include "documents/space_json.h"
 #include "formats/json_read.h"
 #include "formats/json_write.h"
@@ -39,7 +40,37 @@ struct calibrate_run analysis_request_calibration(const struct analysis_request 
                                   .n_threads = 1};
 }
 
+static struct history_run history_from(const struct analysis_request *request, int first)
+{
+    return (struct history_run){.spec = &request->history,
+                                .n_waves = request->n_earlier + 1 - first,
+                                .waves = request->waves + first,
+                                .laws = request->laws,
+                                .n_threads = 1};
+}
+
+struct history_run analysis_request_history(const struct analysis_request *request)
+{
+    return history_from(request, 0);
+}
+
 /* ---- space, inputs, outputs ---- */
+
+/* Is the space one of the model? */
+static enum err_code check_space(const struct space *space, const struct model *model,
+                                 struct err *err)
+{
+    if (space->d != model->d || space->o != model->o) {
+        return err_set(err, ERR_CONFLICT,
+                       "the space has %d inputs and %d outputs, the version has %d and %d",
+                       space->d, space->o, model->d, model->o);
+    }
+    bool same = model->space != NULL ? space_same_categories(model->space, space)
+                                     : space_first_category(space) < 0;
+    return same ? ERR_OK
+                : err_set(err, ERR_CONFLICT,
+                          "the space has other categories than the version was trained with");
+}
 
 static enum err_code take_space(const json_t *object, const struct analysis_subject *subject,
                                 struct analysis_request *out, struct err *err)
@@ -58,16 +89,7 @@ static enum err_code take_space(const json_t *object, const struct analysis_subj
                        "the model has no space, so nothing is known of the distribution of its "
                        "inputs; PUT /v1/models/NAME/space, or give \"space\"");
     }
-    if (out->space->d != model->d || out->space->o != model->o) {
-        return err_set(err, ERR_CONFLICT,
-                       "the space has %d inputs and %d outputs, the version has %d and %d",
-                       out->space->d, out->space->o, model->d, model->o);
-    }
-    bool same = model->space != NULL ? space_same_categories(model->space, out->space)
-                                     : space_first_category(out->space) < 0;
-    return same ? ERR_OK
-                : err_set(err, ERR_CONFLICT,
-                          "the space has other categories than the version was trained with");
+    return check_space(out->space, model, err);
 }
 
 static enum err_code name_all(struct analysis_request *out, struct err *err)
@@ -178,6 +200,9 @@ static enum err_code take_numbers(const json_t *object, const struct model *mode
     int64_t replicates = DEFAULT_REPLICATES;
     int64_t draws = model->m;
     json_read_int(members, "seed", INT64_MIN, INT64_MAX, &seed);
+    if (out->matches) {
+        points = HISTORY_POINTS;
+    }
     json_read_int(members, "points", 1, ANALYSE_MAX_POINTS, &points);
     json_read_int(members, "replicates", ANALYSE_MIN_REPLICATES, ANALYSE_MAX_REPLICATES,
                   &replicates);
@@ -200,15 +225,36 @@ static enum err_code bind(const struct model *model, struct analysis_request *ou
     }
     const struct analyse_run run = analysis_request_run(out);
     const struct calibrate_run calibration = analysis_request_calibration(out);
+    if (out->matches) {
+        out->waves[out->n_earlier] = out->field;
+        const struct history_run last = history_from(out, out->n_earlier);
+        return history_check(&last, err);
+    }
     return out->calibrates ? calibrate_check(&calibration, err) : analyse_check(&run, err);
+}
+
+enum err_code analysis_request_add_wave(struct analysis_request *request, int wave,
+                                        const struct model *model, struct err *err)
+{
+    bool all = request->draws == request->of.model->m || request->draws > model->m;
+    int draws = all ? model->m : request->draws;
+    struct field_model *of = &request->of_waves[wave];
+    *of = (struct field_model){
+        .model = model, .outputs = request->outputs, .seed = request->spec.seed};
+    if (check_space(request->space, model, err) != ERR_OK ||
+        field_of_model(of, request->n_outputs, draws, &request->arena, &request->waves[wave],
+                       err) != ERR_OK) {
+        err_prefix(err, "earlier version %lld", (long long)request->earlier[wave]);
+    }
+    return err->code;
 }
 
 enum err_code analysis_request_read(const json_t *object, const struct analysis_subject *subject,
                                     struct analysis_request *out, struct err *err)
 {
     *out = (struct analysis_request){.calibrates = subject->calibrates};
-    if ((out->calibrates ? calibration_check_keys(object, err) : take_kind(object, out, err)) !=
-            ERR_OK ||
+    if ((out->calibrates ? calibration_check_keys(object, out, err)
+                         : take_kind(object, out, err)) != ERR_OK ||
         take_space(object, subject, out, err) != ERR_OK || name_all(out, err) != ERR_OK ||
         take_outputs(object, out, err) != ERR_OK || take_laws(object, out, err) != ERR_OK ||
         take_numbers(object, subject->model, out, err) != ERR_OK ||
@@ -244,6 +290,8 @@ void analysis_request_write(struct textbuf *text, const struct analysis_request 
     json_write_object(&json, NULL);
     if (!request->calibrates) {
         json_write_text(&json, "kind", analyse_kind_name(request->spec.kind));
+    } else {
+        json_write_text(&json, "kind", calibration_kind_name(request->matches));
     }
     json_write_int(&json, "version", version);
     json_write_array(&json, "outputs");
@@ -260,11 +308,15 @@ void analysis_request_write(struct textbuf *text, const struct analysis_request 
     json_write_object_end(&json);
     json_write_int(&json, "seed", (int64_t)request->spec.seed);
     json_write_int(&json, "draws", request->draws);
-    if (request->calibrates) {
-        calibration_members_write(&json, request);
-    } else {
+    if (!request->calibrates || request->matches) {
         json_write_int(&json, "points", request->spec.n);
         json_write_int(&json, "replicates", request->spec.replicates);
+    }
+    if (request->matches) {
+        history_members_write(&json, request);
+    } else if (request->calibrates) {
+        calibration_members_write(&json, request);
+    } else {
         analysis_members_write(&json, request);
     }
     space_json_write(&json, "space", space);

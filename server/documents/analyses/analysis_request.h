@@ -24,12 +24,22 @@
  *    "scale": {"T": 0.2}                 about what an unknown sigma, or the discrepancy, may be
  *    "discrepancy": false
  *    "surrogate_error": "covariance", "chains": 4, "warmup": 500, "samples": 500
+ *    "temperatures": 1                   more: parallel tempering (core/analyse/calibrate_ladder.h)
+ *    "next": 10, "hold_s": 86400         points to simulate next, and how long they are pending
+ *
+ * or, with "kind": "history", is a history match (core/analyse/history.h), which has points,
+ * replicates, next, hold_s, experiments, and sigma or covariance, and
+ *
+ *    "discrepancy_sigma": {"T": 0.1}     standard deviations of the discrepancy
+ *    "cutoff": 3, "order": 1, "grid": 20
+ *    "earlier": [1, 2]                   versions of the waves before
  */
 #ifndef ANALYSIS_REQUEST_H
 #define ANALYSIS_REQUEST_H
 
 #include "analyse/analyse.h"
 #include "analyse/calibrate.h"
+#include "analyse/history.h"
 #include "base/textbuf.h"
 
 #include <jansson.h>
@@ -42,6 +52,14 @@ struct analysis_request {
     bool
         calibrates; /* `calibration` is what is asked for; of `spec` only names and seed are used */
     struct calibrate_spec calibration;
+    bool matches; /* of a request that calibrates: `history` is what is asked for */
+    struct history_spec history;
+    int n_earlier;
+    int64_t *earlier;             /* [n_earlier] versions */
+    struct field_model *of_waves; /* [n_earlier] */
+    struct field *waves;          /* [n_earlier + 1] the last one is `field` */
+    int n_next;                   /* points to simulate next .. */
+    int64_t hold_s;               /* .. and how long they are pending; 0: not at all */
     struct analyse_spec spec;
     struct law *laws; /* [d] */
     int n_outputs;
@@ -71,9 +89,18 @@ enum err_code analysis_request_parse(const char *text, size_t len,
                                      struct analysis_request *out, struct err *err) MUST_CHECK;
 void analysis_request_release(struct analysis_request *request);
 
-/* What analyse_run, or calibrate_run, takes but for threads, cancel, checkpoint and progress. */
+/* Sets an earlier wave of a history match, with all its draws, or as many as the last wave has when
+ * that has not all; the model must stay. ERR_CONFLICT: it has other inputs, outputs or categories.
+ * ERR_NOMEM. */
+enum err_code analysis_request_add_wave(struct analysis_request *request, int wave,
+                                        const struct model *model, struct err *err) MUST_CHECK;
+
+/* What analyse_run, calibrate_run or history_run takes but for threads, cancel, checkpoint and
+ * progress. */
 struct analyse_run analysis_request_run(const struct analysis_request *request);
 struct calibrate_run analysis_request_calibration(const struct analysis_request *request);
+/* All earlier waves were set. */
+struct history_run analysis_request_history(const struct analysis_request *request);
 
 /* The whole request with every default, as JSON. */
 void analysis_request_write(struct textbuf *text, const struct analysis_request *request,

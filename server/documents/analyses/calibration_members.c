@@ -3,7 +3,9 @@
 
 #include "base/known.h"
 #include "base/mem.h"
+#include "analyse/calibrate_design.h"
 #include "documents/analyses/analysis_members.h"
+#include "documents/analyses/history_members.h"
 #include "formats/json_read.h"
 
 #include <math.h>
@@ -11,14 +13,38 @@
 #define DEFAULT_CHAINS 4
 #define DEFAULT_STEPS  500
 #define MAX_STEPS      100000
+#define DEFAULT_NEXT   10
+#define DEFAULT_HOLD_S (24 * 3600)       /* as of suggest */
+#define MAX_HOLD_S     (365 * 24 * 3600) /* as of suggest */
 
-enum err_code calibration_check_keys(const json_t *object, struct err *err)
+static const char *const kinds[] = {"posterior", "history"};
+
+const char *calibration_kind_name(bool matches)
+{
+    return kinds[matches];
+}
+
+enum err_code calibration_check_keys(const json_t *object, struct analysis_request *request,
+                                     struct err *err)
 {
     static const char *const keys[] = {
-        "version",         "space",       "outputs", "fixed",      "seed",  "draws",
-        "priority",        "experiments", "sigma",   "covariance", "scale", "discrepancy",
-        "surrogate_error", "chains",      "warmup",  "samples",    NULL};
-    return json_read_check_keys(object, "the request", keys, err);
+        "kind",        "version",         "space",       "outputs", "fixed",      "seed",
+        "draws",       "priority",        "experiments", "sigma",   "covariance", "scale",
+        "discrepancy", "surrogate_error", "chains",      "warmup",  "samples",    "temperatures",
+        "next",        "hold_s",          NULL};
+    static const struct names known = {kinds, sizeof kinds / sizeof *kinds};
+    const struct json_members members = {object, "the request", err};
+    const char *kind = kinds[false];
+    if (json_read_text(members, "kind", 64, &kind) != ERR_OK) {
+        return err->code;
+    }
+    int at = names_find(known, kind);
+    if (at < 0) {
+        return known_refuse("kind", kind, known, err);
+    }
+    request->matches = at == 1;
+    return request->matches ? history_check_keys(object, err)
+                            : json_read_check_keys(object, "the request", keys, err);
 }
 
 bool calibration_fixes_everywhere(const json_t *object, const char *input)
@@ -127,10 +153,9 @@ static enum err_code read_experiments(const json_t *object, struct analysis_requ
 
 /* ---- the noise ---- */
 
-/* {"T": 0.3, ..} of all outputs; *out NULL: it is not there. */
-static enum err_code read_sizes(const json_t *object, const char *key,
-                                struct analysis_request *request, const double **out,
-                                struct err *err)
+enum err_code calibration_read_sizes(const json_t *object, const char *key,
+                                     struct analysis_request *request, const double **out,
+                                     struct err *err)
 {
     const json_t *sizes = json_object_get(object, key);
     size_t o = (size_t)request->n_outputs;
@@ -161,8 +186,8 @@ static enum err_code read_noise(const json_t *object, struct analysis_request *r
     struct calibrate_spec *spec = &request->calibration;
     const json_t *covariance = json_object_get(object, "covariance");
     size_t o = (size_t)request->n_outputs;
-    if (read_sizes(object, "sigma", request, &spec->sigma, err) != ERR_OK ||
-        read_sizes(object, "scale", request, &spec->scale, err) != ERR_OK) {
+    if (calibration_read_sizes(object, "sigma", request, &spec->sigma, err) != ERR_OK ||
+        calibration_read_sizes(object, "scale", request, &spec->scale, err) != ERR_OK) {
         return err->code;
     }
     if (covariance != NULL && !json_is_null(covariance)) {
@@ -179,7 +204,7 @@ static enum err_code read_noise(const json_t *object, struct analysis_request *r
         return err_set(err, ERR_INVALID, "sigma and covariance cannot both be given");
     }
     bool inferred = spec->sigma == NULL && spec->covariance == NULL;
-    return spec->scale != NULL || !(inferred || spec->discrepancy)
+    return request->matches || spec->scale != NULL || !(inferred || spec->discrepancy)
                ? ERR_OK
                : err_set(err, ERR_INVALID,
                          "\"scale\" is needed, about what the unknown sigma of each output is, or "
@@ -188,18 +213,48 @@ static enum err_code read_noise(const json_t *object, struct analysis_request *r
 
 /* ---- the whole ---- */
 
+enum err_code calibration_read_next(const json_t *object, struct analysis_request *request,
+                                    struct err *err)
+{
+    const struct json_members members = {object, "the request", err};
+    int64_t n = DEFAULT_NEXT;
+    request->hold_s = DEFAULT_HOLD_S;
+    json_read_int(members, "next", 0, CALIBRATE_MAX_NEXT, &n);
+    json_read_int(members, "hold_s", 0, MAX_HOLD_S, &request->hold_s);
+    request->n_next = (int)n;
+    return err->code;
+}
+
+static enum err_code read_steps(const json_t *object, struct calibrate_spec *spec, struct err *err)
+{
+    const struct json_members members = {object, "the request", err};
+    int64_t chains = DEFAULT_CHAINS;
+    int64_t warmup = DEFAULT_STEPS;
+    int64_t samples = DEFAULT_STEPS;
+    int64_t temperatures = 1;
+    json_read_int(members, "chains", 2, CALIBRATE_MAX_CHAINS, &chains);
+    json_read_int(members, "warmup", 20, MAX_STEPS, &warmup);
+    json_read_int(members, "samples", 20, MAX_STEPS, &samples);
+    json_read_int(members, "temperatures", 1, CALIBRATE_MAX_TEMPERATURES, &temperatures);
+    spec->temperatures = (int)temperatures;
+    spec->chains = (int)chains;
+    spec->warmup = (int)warmup;
+    spec->draws = (int)samples;
+    return err->code;
+}
+
 enum err_code calibration_members_read(const json_t *object, struct analysis_request *request,
                                        struct err *err)
 {
     const struct json_members members = {object, "the request", err};
     struct calibrate_spec *spec = &request->calibration;
     const char *error = calibrate_error_name(CALIBRATE_COVARIANCE);
-    int64_t chains = DEFAULT_CHAINS;
-    int64_t warmup = DEFAULT_STEPS;
-    int64_t samples = DEFAULT_STEPS;
-    json_read_int(members, "chains", 2, CALIBRATE_MAX_CHAINS, &chains);
-    json_read_int(members, "warmup", 20, MAX_STEPS, &warmup);
-    json_read_int(members, "samples", 20, MAX_STEPS, &samples);
+    if (request->matches) {
+        return read_experiments(object, request, err) == ERR_OK &&
+                       read_noise(object, request, err) == ERR_OK
+                   ? history_members_read(object, request, err)
+                   : err->code;
+    }
     json_read_bool(members, "discrepancy", &spec->discrepancy);
     if (json_read_text(members, "surrogate_error", 64, &error) != ERR_OK) {
         return err->code;
@@ -210,15 +265,15 @@ enum err_code calibration_members_read(const json_t *object, struct analysis_req
     }
     spec->error = (enum calibrate_error)at;
     spec->seed = request->spec.seed;
-    spec->chains = (int)chains;
-    spec->warmup = (int)warmup;
-    spec->draws = (int)samples;
-    return read_experiments(object, request, err) == ERR_OK ? read_noise(object, request, err)
-                                                            : err->code;
+    return read_steps(object, spec, err) == ERR_OK &&
+                   calibration_read_next(object, request, err) == ERR_OK &&
+                   read_experiments(object, request, err) == ERR_OK
+               ? read_noise(object, request, err)
+               : err->code;
 }
 
-static void write_sizes(struct json_write *json, const char *key,
-                        const struct analysis_request *request, const double *sizes)
+void calibration_write_sizes(struct json_write *json, const char *key,
+                             const struct analysis_request *request, const double *sizes)
 {
     if (sizes == NULL) {
         json_write_null(json, key);
@@ -231,10 +286,9 @@ static void write_sizes(struct json_write *json, const char *key,
     json_write_object_end(json);
 }
 
-void calibration_members_write(struct json_write *json, const struct analysis_request *request)
+void calibration_write_experiments(struct json_write *json, const struct analysis_request *request)
 {
     const struct calibrate_spec *spec = &request->calibration;
-    size_t o = (size_t)request->n_outputs;
     json_write_array(json, "experiments");
     for (int e = 0; e < spec->n_experiments; e++) {
         const struct calibrate_experiment *of = &spec->experiments[e];
@@ -246,20 +300,41 @@ void calibration_members_write(struct json_write *json, const struct analysis_re
             }
         }
         json_write_object_end(json);
-        json_write_matrix(json, "outputs", of->y, (size_t)of->n, o);
+        json_write_matrix(json, "outputs", of->y, (size_t)of->n, (size_t)request->n_outputs);
         json_write_object_end(json);
     }
     json_write_array_end(json);
-    write_sizes(json, "sigma", request, spec->sigma);
+}
+
+void calibration_write_noise(struct json_write *json, const struct analysis_request *request)
+{
+    const struct calibrate_spec *spec = &request->calibration;
+    size_t o = (size_t)request->n_outputs;
+    calibration_write_sizes(json, "sigma", request, spec->sigma);
     if (spec->covariance != NULL) {
         json_write_matrix(json, "covariance", spec->covariance, o, o);
     } else {
         json_write_null(json, "covariance");
     }
-    write_sizes(json, "scale", request, spec->scale);
+}
+
+void calibration_write_next(struct json_write *json, const struct analysis_request *request)
+{
+    json_write_int(json, "next", request->n_next);
+    json_write_int(json, "hold_s", request->hold_s);
+}
+
+void calibration_members_write(struct json_write *json, const struct analysis_request *request)
+{
+    const struct calibrate_spec *spec = &request->calibration;
+    calibration_write_experiments(json, request);
+    calibration_write_noise(json, request);
+    calibration_write_sizes(json, "scale", request, spec->scale);
     json_write_bool(json, "discrepancy", spec->discrepancy);
     json_write_text(json, "surrogate_error", calibrate_error_name(spec->error));
     json_write_int(json, "chains", spec->chains);
     json_write_int(json, "warmup", spec->warmup);
     json_write_int(json, "samples", spec->draws);
+    json_write_int(json, "temperatures", spec->temperatures);
+    calibration_write_next(json, request);
 }

@@ -2,6 +2,7 @@
 #include "documents/analyses/calibration_result.h"
 
 #include "documents/analyses/calibration_members.h"
+#include "documents/explore/explore_points.h"
 #include "formats/json_write.h"
 #include "math/moments.h"
 
@@ -161,9 +162,26 @@ static void write_warnings(struct json_write *json, const struct calibrate_resul
     json_write_array_end(json);
 }
 
+static void write_next(struct json_write *json, const struct analysis_request *request,
+                       const struct calibrate_design *next)
+{
+    json_write_object(json, "next");
+    explore_points_write(json, "points", request->space, next->n, next->x);
+    json_write_array(json, "std");
+    for (size_t i = 0; i < (size_t)next->n; i++) {
+        size_t o = (size_t)request->n_outputs;
+        json_write_reals(json, NULL, next->std + i * o, o);
+    }
+    json_write_array_end(json);
+    json_write_real(json, "variance", next->variance);
+    json_write_real(json, "variance_after", next->variance_after);
+    json_write_object_end(json);
+}
+
 enum err_code calibration_result_write(struct textbuf *text, const struct analysis_request *request,
                                        const struct analysis_origin *origin,
-                                       const struct calibrate_result *result, struct err *err)
+                                       const struct calibrate_result *result,
+                                       const struct calibrate_design *next, struct err *err)
 {
     struct arena arena = ARENA_INIT;
     struct json_write json = json_write_to(text);
@@ -184,6 +202,7 @@ enum err_code calibration_result_write(struct textbuf *text, const struct analys
     json_write_int(&json, "divergent", result->n_divergent);
     json_write_real(&json, "outside_training_range", result->outside);
     write_warnings(&json, result);
+    write_next(&json, request, next);
     json_write_matrix(&json, "samples", result->draws, (size_t)result->n_draws,
                       (size_t)result->n_parameters);
     json_write_raw(&json, "request", origin->request);

@@ -125,3 +125,60 @@ void explore_front_write(struct json_write *json, const struct pareto_front *fro
     json_write_array_end(json);
     json_write_object_end(json);
 }
+
+/* The columns of categories are null. */
+static void write_inputs(struct json_write *json, const char *key, const struct space *space, int n,
+                         const double *x)
+{
+    json_write_array(json, key);
+    for (int i = 0; i < n; i++) {
+        json_write_array(json, NULL);
+        for (int j = 0; j < space->d; j++) {
+            if (space->inputs[j].type == SPACE_CATEGORY) {
+                json_write_null(json, NULL);
+            } else {
+                json_write_real(json, NULL, x[i * space->d + j]);
+            }
+        }
+        json_write_array_end(json);
+    }
+    json_write_array_end(json);
+}
+
+static void write_rows(struct json_write *json, const char *key, int n, int columns, int stride,
+                       const double *values)
+{
+    json_write_array(json, key);
+    for (int i = 0; i < n; i++) {
+        json_write_reals(json, NULL, values + (size_t)i * (size_t)stride, (size_t)columns);
+    }
+    json_write_array_end(json);
+}
+
+void explore_fronts_write(struct json_write *json, const struct pareto_front *front,
+                          const struct pareto_spread *spread, const struct explore_optimize *how,
+                          const struct space *space)
+{
+    int goals = how->n_objectives;
+    json_write_object(json, "draws");
+    json_write_int(json, "count", spread->n_draws);
+    json_write_int(json, "without_limits", spread->n_failed);
+    if (spread->n_draws > 0) {
+        json_write_object(json, "nearest");
+        write_rows(json, "values_mean", front->n, goals, goals, spread->values_mean);
+        write_rows(json, "values_std", front->n, goals, goals, spread->values_std);
+        write_inputs(json, "inputs_mean", space, front->n, spread->inputs_mean);
+        write_inputs(json, "inputs_std", space, front->n, spread->inputs_std);
+        json_write_object_end(json);
+        json_write_array(json, "fronts");
+        for (int k = 0; k < spread->n_draws; k++) {
+            const struct pareto_front *draw = &spread->draws[k];
+            json_write_object(json, NULL);
+            explore_points_write(json, "points", space, draw->n, draw->x);
+            write_rows(json, "values", draw->n, goals, how->n_terms, draw->values);
+            json_write_object_end(json);
+        }
+        json_write_array_end(json);
+    }
+    json_write_object_end(json);
+}

@@ -12,6 +12,7 @@
 #define DEFAULT_REFERENCES  256
 #define DEFAULT_STARTS      8
 #define DEFAULT_DRAWS       50
+#define DEFAULT_FRONTS      10 /* draws whose front is found */
 #define DEFAULT_POPULATION  80
 #define DEFAULT_GENERATIONS 100
 #define WHERE_CHARS         80
@@ -333,13 +334,34 @@ static enum err_code read_terms(const struct explore_request *r, struct explore_
     return ERR_OK;
 }
 
+/* Keys of one objective have no meaning for several, and the other way round. */
+static enum err_code check_optimize_keys(const struct explore_request *r, bool several,
+                                         enum pareto_method method, struct err *err)
+{
+    static const char *const of_several[] = {"method", "population", "generations", NULL};
+    for (int k = 0; !several && of_several[k] != NULL; k++) {
+        if (json_object_get(r->body, of_several[k]) != NULL) {
+            return err_set(err, ERR_INVALID, "%s belongs to several objectives", of_several[k]);
+        }
+    }
+    if (several && json_object_get(r->body, "starts") != NULL) {
+        return err_set(err, ERR_INVALID, "starts belong to one objective");
+    }
+    if (method == PARETO_WEIGHTED_SUM && json_object_get(r->body, "generations") != NULL) {
+        return err_set(err, ERR_INVALID, "generations belong to nsga");
+    }
+    return ERR_OK;
+}
+
 enum err_code explore_optimize_read(struct explore_request *request, struct explore_optimize *out,
                                     struct err *err)
 {
     static const char *const keys[] = {
-        "objective",   "objectives", "limits", "candidates", "starts",      "draws", "population",
-        "generations", "seed",       "bounds", "fixed",      "constraints", NULL};
+        "objective",  "objectives",  "limits", "candidates", "starts", "draws",       "method",
+        "population", "generations", "seed",   "bounds",     "fixed",  "constraints", NULL};
+    static const char *const methods[] = {"nsga", "weighted_sum"};
     const struct json_members members = {request->body, "body", err};
+    int method = PARETO_NSGA;
     int64_t candidates = DEFAULT_CANDIDATES;
     int64_t starts = DEFAULT_STARTS;
     int64_t draws = DEFAULT_DRAWS;
@@ -350,12 +372,18 @@ enum err_code explore_optimize_read(struct explore_request *request, struct expl
     if (out->terms == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    if (read_common(request, keys, err) != ERR_OK || read_terms(request, out, err) != ERR_OK) {
+    if (read_common(request, keys, err) != ERR_OK || read_terms(request, out, err) != ERR_OK ||
+        read_name(request->body, "method", (struct names){methods, 2}, &method, err) != ERR_OK) {
+        return err->code;
+    }
+    bool several = out->n_objectives > 1;
+    draws = several ? DEFAULT_FRONTS : draws;
+    if (check_optimize_keys(request, several, (enum pareto_method)method, err) != ERR_OK) {
         return err->code;
     }
     json_read_int(members, "candidates", 1, OPTIMISE_MAX_CANDIDATES, &candidates);
     json_read_int(members, "starts", 1, OPTIMISE_MAX_STARTS, &starts);
-    json_read_int(members, "draws", 0, OPTIMISE_MAX_DRAWS, &draws);
+    json_read_int(members, "draws", 0, several ? PARETO_MAX_DRAWS : OPTIMISE_MAX_DRAWS, &draws);
     json_read_int(members, "population", 4, PARETO_MAX_POPULATION, &population);
     json_read_int(members, "generations", 1, PARETO_MAX_GENERATIONS, &generations);
     const struct terms terms = {
@@ -367,6 +395,9 @@ enum err_code explore_optimize_read(struct explore_request *request, struct expl
                                .n_draws = (int)draws,
                                .seed = (uint64_t)request->seed};
     out->pareto = (struct pareto_spec){.terms = terms,
+                                       .method = (enum pareto_method)method,
+                                       .n_candidates = (int)candidates,
+                                       .n_draws = (int)draws,
                                        .population = (int)population,
                                        .generations = (int)generations,
                                        .seed = (uint64_t)request->seed};

@@ -55,5 +55,8 @@ void explore_optimum_write(struct json_write *json, const struct optimum *optimu
                            const struct explore_optimize *how, const struct space *space);
 void explore_front_write(struct json_write *json, const struct pareto_front *front,
                          const struct explore_optimize *how, const struct space *space);
+void explore_fronts_write(struct json_write *json, const struct pareto_front *front,
+                          const struct pareto_spread *spread, const struct explore_optimize *how,
+                          const struct space *space);
 
 #endif

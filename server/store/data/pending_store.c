@@ -45,6 +45,18 @@ static enum err_code insert_point(struct conn *conn, int64_t model,
     return query_close(&q);
 }
 
+enum err_code pending_add(struct conn *conn, int64_t model, const char *name,
+                          const struct pending_points *points, int64_t *ids, struct err *err)
+{
+    if (query_run_for(conn, SQL_PENDING_SWEEP, ":now", db_now_ms(), err) == ERR_OK &&
+        check_room(conn, name, model, points->n, err) == ERR_OK) {
+        for (int i = 0; i < points->n && err->code == ERR_OK; i++) {
+            err_kept(insert_point(conn, model, points, i, &ids[i], err));
+        }
+    }
+    return err->code;
+}
+
 enum err_code pending_store_add(struct db *db, const char *model,
                                 const struct pending_points *points, int64_t *ids, struct err *err)
 {
@@ -53,12 +65,7 @@ enum err_code pending_store_add(struct db *db, const char *model,
     if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (query_run_for(conn, SQL_PENDING_SWEEP, ":now", db_now_ms(), err) == ERR_OK &&
-        check_room(conn, model, id, points->n, err) == ERR_OK) {
-        for (int i = 0; i < points->n && err->code == ERR_OK; i++) {
-            err_kept(insert_point(conn, id, points, i, &ids[i], err));
-        }
-    }
+    err_kept(pending_add(conn, id, model, points, ids, err));
     return db_write_end(db, err);
 }
 

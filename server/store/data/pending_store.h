@@ -15,7 +15,7 @@
 struct conn;
 
 struct pending_points {
-    const char *origin; /* "design", "suggest" */
+    const char *origin; /* "design", "suggest", "calibration" */
     int n, d;
     const double *x; /* [n x d] */
     int64_t expires_ms;
@@ -38,6 +38,12 @@ struct pending_list {
 /* A model that does not exist has none. */
 enum err_code pending_store_list(struct db *db, const char *model, struct pending_list *list,
                                  struct err *err) MUST_CHECK;
+
+/* The same as pending_store_add, inside a transaction of the caller's. A failure for lack of room
+ * (ERR_LIMIT) has added nothing. `model` is its row, `name` for messages. */
+enum err_code pending_add(struct conn *conn, int64_t model, const char *name,
+                          const struct pending_points *points, int64_t *ids,
+                          struct err *err) MUST_CHECK;
 
 /* Inside a transaction of the caller's: *n_closed of the ids were pending. */
 enum err_code pending_close(struct conn *conn, int64_t model, int n, const int64_t *ids,

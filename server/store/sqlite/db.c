@@ -69,6 +69,11 @@ static enum err_code open_to_write(struct db *db, db_upgrade *upgrade, struct er
         return err->code;
     }
     db->writer.is_ours = true;
+    int64_t version = 0;
+    if (query_number(&db->writer, SQL_REGISTRY_VERSION_GET, &version, err) != ERR_OK) {
+        return err->code;
+    }
+    atomic_store(&db->version, version);
     return pool_replace(&db->pool, db->path, CONN_READER, err);
 }
 

@@ -62,6 +62,9 @@ void db_close(struct db *db);
 
 bool db_is_read_only(const struct db *db);
 
+/* Sets ERR_READ_ONLY, as every change of a read-only registry does. */
+enum err_code db_refuse_change(struct err *err);
+
 /* The longest piece that content is stored in. */
 size_t db_chunk_bytes(const struct db *db);
 

@@ -57,6 +57,7 @@ enum err_code db_open_read_only(struct db *db, struct err *err)
     struct conn watcher = {.sqlite = NULL};
     struct db_stamp stamp;
     int64_t data_version = 0;
+    int64_t version = 0;
     ino_t stale = db->stale_index;
     if (db_file_stamp(db->path, &stamp, err) != ERR_OK) {
         return err->code;
@@ -70,6 +71,7 @@ enum err_code db_open_read_only(struct db *db, struct err *err)
     if (open_watcher(db, &watcher, mode, err) != ERR_OK ||
         (replaced && examine_pages(&watcher, db->path, err) != ERR_OK) ||
         query_number(&watcher, SQL_DATA_VERSION, &data_version, err) != ERR_OK ||
+        query_number(&watcher, SQL_REGISTRY_VERSION_GET, &version, err) != ERR_OK ||
         pool_replace(&db->pool, db->path, mode, err) != ERR_OK) {
         conn_close(&watcher);
         return err->code;
@@ -78,6 +80,9 @@ enum err_code db_open_read_only(struct db *db, struct err *err)
     db->watcher = watcher;
     db->watcher.is_ours = true;
     db->data_version = data_version;
+    if (db->opened.inode == 0) {
+        atomic_store(&db->version, version); /* of a later file only when it has been taken over */
+    }
     db->opened = stamp;
     db->mode = mode;
     db->log_index = mode == CONN_READ_ONLY ? db_file_log_index(db->path) : 0;

@@ -4,6 +4,7 @@
 #define DB_PRIV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/sqlite/db.h"
 #include "store/sqlite/db_file.h"
@@ -20,6 +21,8 @@ struct db {
     struct db_reserve reserve;
     size_t chunk_bytes;
     int wal_pages;
+    _Atomic int64_t version; /* db_version.h */
+    int changes;             /* guarded by write_lock: rows changed when the transaction began */
     /* What follows belongs to the thread that calls db_poll. */
     struct conn watcher;    /* open when read-only */
     int64_t data_version;   /* the watcher's, when last polled */

@@ -3,6 +3,7 @@
 
 #include "store/sqlite/db_presence.h"
 #include "store/sqlite/db_priv.h"
+#include "store/sqlite/db_version.h"
 #include "store/sqlite/query.h"
 
 /* A transaction that could not be rolled back at its end is rolled back now. */
@@ -27,11 +28,16 @@ static void roll_back(struct conn *conn, const struct err *why)
     }
 }
 
+enum err_code db_refuse_change(struct err *err)
+{
+    return err_set(err, ERR_READ_ONLY,
+                   "this server is a read-only replica; send changes to the primary");
+}
+
 enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err)
 {
     if (db->read_only) {
-        return err_set(err, ERR_READ_ONLY,
-                       "this server is a read-only replica; send changes to the primary");
+        return db_refuse_change(err);
     }
     pthread_mutex_lock(&db->write_lock);
     if (db_reserve_refuses(db)) {
@@ -44,14 +50,29 @@ enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err)
         pthread_mutex_unlock(&db->write_lock);
         return err->code;
     }
+    db->changes = sqlite3_total_changes(db->writer.sqlite);
     *conn = &db->writer;
     return ERR_OK;
+}
+
+/*
+ * Gives the change its number. The number is told before the commit, so that nobody sees the change
+ * and is told an older number. One whose commit fails is not used again while the process runs.
+ */
+static enum err_code number_change(struct db *db, struct err *err)
+{
+    if (sqlite3_total_changes(db->writer.sqlite) == db->changes) {
+        return ERR_OK;
+    }
+    int64_t number = atomic_fetch_add(&db->version, 1) + 1;
+    return query_run_for(&db->writer, SQL_REGISTRY_VERSION_SET, ":n", number, err);
 }
 
 enum err_code db_write_end(struct db *db, struct err *err)
 {
     struct conn *conn = &db->writer;
-    if (err->code == ERR_OK && db_check_presence(db, err) == ERR_OK) {
+    if (err->code == ERR_OK && number_change(db, err) == ERR_OK &&
+        db_check_presence(db, err) == ERR_OK) {
         err_kept(query_run(conn, SQL_COMMIT, err));
     }
     if (err->code == ERR_OK) {

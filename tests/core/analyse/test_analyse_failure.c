@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "analyse/failure.h"
 #include "analyse_case.h"
 #include "math/normal.h"
 
@@ -156,11 +157,23 @@ START_TEST(failures_that_were_never_seen_leave_room_for_some)
     ck_assert_double_eq(self.result.estimate[0], 0.0);
     ck_assert_double_eq(self.result.lower[0], 0.0);
     ck_assert_double_eq_tol(self.result.upper[0], 3.0 / 16000.0, 1e-15);
-    ask(&self, ANALYSE_IMPORTANCE, 100);
-    self.spec.limits = far;
-    analyse_case_run(&self);
-    ck_assert_double_eq(self.result.estimate[0], 0.0);
+    for (int i = 0; i < 2; i++) { /* no failure is known, so that importance is plain too */
+        ask(&self, i == 0 ? ANALYSE_IMPORTANCE : ANALYSE_SUBSET, 100);
+        self.spec.limits = far;
+        analyse_case_run(&self);
+        ck_assert_double_eq(self.result.estimate[0], 0.0);
+        ck_assert_double_eq_tol(self.result.upper[0], 3.0 / 1600.0, 1e-15);
+    }
     analyse_case_release(&self);
+}
+END_TEST
+
+START_TEST(the_weights_of_importance_sampling_are_bounded)
+{
+    double mode[] = {3.0, 0.0};
+    double weight[] = {0.9, 0.1};
+    const struct failure_mixture mixture = {.n = 1, .mode = mode, .weight = weight};
+    ck_assert_double_eq_tol(failure_max_weight(&mixture), 10.0, 1e-12);
 }
 END_TEST
 
@@ -173,6 +186,7 @@ int main(void)
     tcase_add_test(tcase, a_stressed_beam_fails_with_its_probability);
     tcase_add_test(tcase, rare_failures_of_draws_in_eight_dimensions);
     tcase_add_test(tcase, failures_that_were_never_seen_leave_room_for_some);
+    tcase_add_test(tcase, the_weights_of_importance_sampling_are_bounded);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

@@ -4,7 +4,9 @@
 
 #include <math.h>
 
+#include "analyse/points.h"
 #include "analyse_case.h"
+#include "math/moments.h"
 #include "math/normal.h"
 
 static const double standard[] = {0.0, 1.0};
@@ -66,6 +68,63 @@ START_TEST(linear_outputs_of_normal_inputs_are_normal)
         /* A quantile of n points has a bias of the order of 1/n. */
         ck_assert_double_eq_tol(self.result.estimate[at], value,
                                 6.0 * self.result.sampling_error[at] + 0.005);
+    }
+    analyse_case_release(&self);
+}
+END_TEST
+
+/* Even, crowded at one end, with ties, and constant. */
+static int shape;
+
+static double shaped(double x)
+{
+    return shape == 0   ? x
+           : shape == 1 ? exp(40.0 * x)
+           : shape == 2 ? floor(6.0 * x)
+           : shape == 3 ? 7.0
+                        : copysign(1e-310 * x, x - 0.5);
+}
+
+static void one_shape(int draw, const double *x, double *y, double *jac)
+{
+    (void)draw;
+    (void)jac;
+    y[0] = shaped(x[0]);
+}
+
+START_TEST(quantiles_are_those_of_the_sorted_points)
+{
+    struct analyse_case self;
+    const double levels[] = {0.9, 0.05, 0.5, 0.501, 0.99};
+    const int n = 700;
+    double expected[5] = {0.0};
+    shape = _i;
+    analyse_case_init(&self, one_shape, 1, 1, 1);
+    self.spec.kind = ANALYSE_PROPAGATE;
+    self.spec.n = n;
+    self.spec.replicates = 4;
+    self.spec.n_levels = 5;
+    self.spec.levels = levels;
+    analyse_case_run(&self);
+    for (int r = 0; r < 4; r++) {
+        struct points points;
+        struct err err = ERR_INIT;
+        double values[700];
+        double of[5];
+        ck_assert_int_eq(points_init(&points, self.spec.seed, r, 1, &err), ERR_OK);
+        points_next(&points, n, values);
+        points_release(&points);
+        for (int i = 0; i < n; i++) {
+            values[i] = shaped(law_quantile(&self.laws[0], values[i]));
+        }
+        moments_quantiles(n, values, 5, levels, of);
+        for (int l = 0; l < 5; l++) {
+            expected[l] += of[l] / 4.0;
+        }
+    }
+    for (size_t l = 0; l < 5; l++) {
+        double found = self.result.estimate[analyse_case_at(&self, "quantiles", l)];
+        ck_assert_double_le(fabs(found - expected[l]), 1e-13 * fabs(expected[l]) + 1e-320);
     }
     analyse_case_release(&self);
 }
@@ -237,6 +296,7 @@ int main(void)
     TCase *tcase = tcase_create("closed forms");
     tcase_set_timeout(tcase, 120.0);
     tcase_add_test(tcase, linear_outputs_of_normal_inputs_are_normal);
+    tcase_add_loop_test(tcase, quantiles_are_those_of_the_sorted_points, 0, 5);
     tcase_add_test(tcase, a_density_is_that_of_a_normal_and_has_the_area_one);
     tcase_add_test(tcase, effects_of_a_linear_function_are_its_slopes);
     tcase_add_test(tcase, slices_are_the_function_at_a_point_and_its_mean);

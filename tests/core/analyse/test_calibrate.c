@@ -63,6 +63,7 @@ static void pose(struct posed *p, case_fn *fn, int m)
     p->base.laws[2] = law_of_value(0.0);
     p->spec = (struct calibrate_spec){.seed = 3,
                                       .chains = 4,
+                                      .temperatures = 1,
                                       .warmup = 300,
                                       .draws = 1500,
                                       .n_experiments = 2,
@@ -316,10 +317,58 @@ static void expect_same(const struct calibrate_result *a, const struct calibrate
     ck_assert_double_eq(a->log_evidence, b->log_evidence);
 }
 
+/* y = x1^2, which is known to 0.1: two modes at -1 and 1 with nothing between. x2 does nothing. */
+static void square(int draw, const double *x, double *y, double *jac)
+{
+    (void)draw;
+    y[0] = x[0] * x[0] + 0.3 * x[0];
+    if (jac != NULL) {
+        jac[0] = 2.0 * x[0] + 0.3;
+        jac[1] = jac[2] = 0.0;
+    }
+}
+
+START_TEST(tempered_chains_find_both_modes_and_the_evidence)
+{
+    struct posed p;
+    const double y[] = {2.0};
+    const double tenth[] = {0.1};
+    const struct calibrate_experiment one[] = {{.fixed = set_1, .n = 1, .y = y}};
+    double z = 0.0;
+    double above = 0.0;
+    for (int i = 0; i < 400000; i++) {
+        double x = -8.0 + 16.0 * (i + 0.5) / 400000.0;
+        double r = (x * x + 0.3 * x - 2.0) / 0.1;
+        double part = exp(-0.5 * (r * r + x * x)) / (2.0 * M_PI * 0.1) * 16.0 / 400000.0;
+        z += part;
+        above += x > 0.0 ? part : 0.0;
+    }
+    pose(&p, square, 1);
+    p.base.field.o = 1;
+    p.spec.experiments = one;
+    p.spec.n_experiments = 1;
+    p.spec.sigma = tenth;
+    p.spec.temperatures = 8;
+    calibrate(&p);
+    double share = 0.0;
+    for (int i = 0; i < p.result.n_draws; i++) {
+        share += p.result.draws[2 * i] > 0.0 ? 1.0 / p.result.n_draws : 0.0;
+    }
+    /* The effective sample size of x1 is that of its sign. */
+    ck_assert_double_gt(p.result.ess_bulk[0], 200.0);
+    ck_assert_double_eq_tol(share, above / z, 4.0 * sqrt(0.25 / p.result.ess_bulk[0]));
+    ck_assert_double_lt(p.result.rhat[0], 1.03);
+    ck_assert_double_eq_tol(p.result.log_evidence, log(z), 0.1);
+    release(&p);
+}
+END_TEST
+
+/* By temperatures: 1, 3. */
 START_TEST(threads_and_interruptions_do_not_change_a_bit)
 {
     struct posed whole;
     pose(&whole, wavy, 3);
+    whole.spec.temperatures = 1 + 2 * _i;
     whole.spec.error = CALIBRATE_VARIANCE;
     whole.spec.warmup = 60;
     whole.spec.draws = 40;
@@ -415,7 +464,8 @@ int main(void)
     tcase_add_test(tcase, a_linear_posterior_has_its_closed_form_and_evidence);
     tcase_add_test(tcase, draws_that_are_calibrated_by_themselves_are_joined);
     tcase_add_test(tcase, an_unknown_noise_and_a_discrepancy_are_drawn);
-    tcase_add_test(tcase, threads_and_interruptions_do_not_change_a_bit);
+    tcase_add_test(tcase, tempered_chains_find_both_modes_and_the_evidence);
+    tcase_add_loop_test(tcase, threads_and_interruptions_do_not_change_a_bit, 0, 2);
     tcase_add_test(tcase, every_allocation_may_fail);
     tcase_add_test(tcase, what_cannot_be_done_is_refused);
     suite_add_tcase(suite, tcase);

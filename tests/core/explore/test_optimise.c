@@ -263,6 +263,156 @@ START_TEST(fronts_are_those_of_a_fine_grid)
 }
 END_TEST
 
+/* Weighted sums: no point of the grid that meets the limit has a smaller sum for any weight than
+ * the best point of the front, but for what lies between neighbouring weights. */
+START_TEST(weighted_sums_support_the_front)
+{
+    struct setup s;
+    struct err err = ERR_INIT;
+    struct pareto_front out[2];
+    const struct term terms[] = {
+        {TERM_MEAN, 0, 0, 0, 1, 0}, {TERM_BOUND, 1, 2, 0, -1, 0}, {TERM_MEAN, 1, 0, 0, 1, 0.9}};
+    setup_init(&s);
+    struct pareto_spec spec = {
+        .terms = {.model = s.model, .n = 3, .n_objectives = 2, .list = terms, .n_threads = 1},
+        .method = PARETO_WEIGHTED_SUM,
+        .population = 41,
+        .generations = 1,
+        .n_candidates = 300,
+        .seed = 3};
+    for (int run = 0; run < 2; run++) {
+        spec.terms.n_threads = 1 + run;
+        ck_assert_msg(pareto_run(&s.region, &spec, &s.arena, &out[run], &err) == ERR_OK, "%s",
+                      err.msg);
+    }
+    ck_assert_int_gt(out[0].n, 3);
+    ck_assert_int_le(out[0].n, 41);
+    ck_assert_int_eq(out[0].n, out[1].n);
+    ck_assert_mem_eq(out[0].x, out[1].x, (size_t)out[0].n * D * sizeof *out[0].x);
+    ck_assert_int_eq(terms_values(&spec.terms, GRID * GRID, s.grid, s.values, &s.arena, &err),
+                     ERR_OK);
+    for (int w = 0; w <= 20; w++) {
+        double best[2] = {INFINITY, INFINITY};
+        for (int i = 0; i < GRID * GRID; i++) {
+            const double *v = s.values + 3 * i;
+            double sum = w * v[0] + (20 - w) * v[1];
+            best[0] = terms_excess(&spec.terms, v) <= 0.0 ? fmin(best[0], sum / 20.0) : best[0];
+        }
+        for (int i = 0; i < out[0].n; i++) {
+            const double *v = out[0].values + 3 * i;
+            ck_assert_double_le(v[2], 0.9 + 1e-5);
+            best[1] = fmin(best[1], (w * v[0] - (20 - w) * v[1]) / 20.0);
+        }
+        ck_assert_double_le(best[1], best[0] + 2e-3);
+    }
+    spec.n_candidates = 0;
+    ck_assert_int_eq(pareto_run(&s.region, &spec, &s.arena, &out[0], &err), ERR_LIMIT);
+    setup_release(&s);
+}
+END_TEST
+
+/* The front of a draw is that of the draw: no point of the grid in this draw is better by much in
+ * both objectives; and the spread is that of the nearest points, found once more here. */
+START_TEST(fronts_of_draws_are_those_of_the_draws)
+{
+    struct setup s;
+    struct err err = ERR_INIT;
+    struct pareto_front front;
+    struct pareto_spread spread[2];
+    const struct term terms[] = {{TERM_MEAN, 0, 0, 0, 1, 0}, {TERM_MEAN, 1, 0, 0, -1, 0}};
+    setup_init(&s);
+    struct pareto_spec spec = {
+        .terms = {.model = s.model, .n = 2, .n_objectives = 2, .list = terms, .n_threads = 1},
+        .method = _i == 0 ? PARETO_NSGA : PARETO_WEIGHTED_SUM,
+        .population = 80,
+        .generations = 100,
+        .n_candidates = 300,
+        .n_draws = 4,
+        .seed = 5};
+    ck_assert_int_eq(pareto_run(&s.region, &spec, &s.arena, &front, &err), ERR_OK);
+    for (int run = 0; run < 2; run++) {
+        spec.terms.n_threads = 1 + run;
+        ck_assert_int_eq(pareto_draws(&s.region, &spec, &front, &s.arena, &spread[run], &err),
+                         ERR_OK);
+    }
+    ck_assert_int_eq(spread[0].n_draws, 4);
+    ck_assert_int_eq(spread[0].n_failed, 0);
+    ck_assert_mem_eq(spread[0].values_std, spread[1].values_std,
+                     (size_t)front.n * 2 * sizeof(double));
+    for (int k = 0; k < 4; k++) {
+        const struct pareto_front *draw = &spread[0].draws[k];
+        for (int i = 0; i < GRID * GRID; i++) {
+            const double *v = s.samples + ((size_t)k * GRID * GRID + (size_t)i) * 2;
+            bool reached = false;
+            for (int f = 0; f < draw->n && !reached; f++) {
+                /* weighted sums leave hollows, in which no point dominates all of the front */
+                double *at = draw->values + 2 * f;
+                reached = _i == 0 ? at[0] <= v[0] + 0.06 && at[1] >= v[1] - 0.06
+                                  : at[0] <= v[0] + 1e-3 || at[1] >= v[1] - 1e-3;
+            }
+            ck_assert_msg(reached, "draw %d: nothing reaches %g, %g", k, v[0], v[1]);
+        }
+    }
+    double low[2] = {INFINITY, INFINITY};
+    double high[2] = {-INFINITY, -INFINITY};
+    for (int i = 0; i < 2 * front.n; i++) {
+        low[i % 2] = fmin(low[i % 2], front.values[i]);
+        high[i % 2] = fmax(high[i % 2], front.values[i]);
+    }
+    for (int i = 0; i < front.n; i++) {
+        double sum = 0.0;
+        double squares = 0.0;
+        for (int k = 0; k < 4; k++) {
+            const struct pareto_front *draw = &spread[0].draws[k];
+            double closest = INFINITY;
+            double value = 0.0;
+            for (int f = 0; f < draw->n; f++) {
+                double a = (draw->values[2 * f] - front.values[2 * i]) / (high[0] - low[0]);
+                double b = (draw->values[2 * f + 1] - front.values[2 * i + 1]) / (high[1] - low[1]);
+                value = a * a + b * b < closest ? draw->values[2 * f] : value;
+                closest = fmin(closest, a * a + b * b);
+            }
+            sum += value;
+            squares += value * value;
+        }
+        double std = sqrt(fmax(0.0, (squares - sum * sum / 4.0) / 3.0));
+        ck_assert_double_eq_tol(spread[0].values_mean[2 * i], sum / 4.0, 1e-9);
+        ck_assert_double_eq_tol(spread[0].values_std[2 * i], std, 1e-6);
+    }
+    spec.n_draws = PARETO_MAX_DRAWS + 1;
+    ck_assert_int_eq(pareto_draws(&s.region, &spec, &front, &s.arena, &spread[0], &err), ERR_LIMIT);
+    setup_release(&s);
+}
+END_TEST
+
+/* A search ends when it is told to. */
+START_TEST(searches_are_cancelled)
+{
+    struct setup s;
+    const struct cancel stopped = {.stop = true};
+    const struct term terms[] = {{TERM_MEAN, 0, 0, 0, 1, 0}, {TERM_MEAN, 1, 0, 0, 1, 0.2}};
+    setup_init(&s);
+    for (int method = 0; method < 3; method++) {
+        struct err err = ERR_INIT;
+        struct optimum optimum;
+        struct pareto_front front;
+        struct optimise_spec spec = spec_of(&s, terms, 2);
+        spec.terms.cancel = &stopped;
+        struct pareto_spec pareto = {.terms = spec.terms,
+                                     .method = (enum pareto_method)(method % 2),
+                                     .population = 8,
+                                     .generations = 2,
+                                     .n_candidates = 20,
+                                     .seed = 3};
+        pareto.terms.n_objectives = 2;
+        ck_assert_int_eq(method == 2 ? optimise_run(&s.region, &spec, &s.arena, &optimum, &err)
+                                     : pareto_run(&s.region, &pareto, &s.arena, &front, &err),
+                         ERR_CANCELLED);
+    }
+    setup_release(&s);
+}
+END_TEST
+
 START_TEST(failing_allocations_are_errors)
 {
     struct setup s;
@@ -275,9 +425,15 @@ START_TEST(failing_allocations_are_errors)
         struct err err = ERR_INIT;
         struct optimum optimum;
         struct pareto_front front;
+        struct pareto_spread spread;
         struct optimise_spec spec = spec_of(&s, terms, 2);
-        struct pareto_spec pareto = {
-            .terms = spec.terms, .population = 8, .generations = 2, .seed = 3};
+        struct pareto_spec pareto = {.terms = spec.terms,
+                                     .method = _i == 0 ? PARETO_NSGA : PARETO_WEIGHTED_SUM,
+                                     .population = 8,
+                                     .generations = 2,
+                                     .n_candidates = 10,
+                                     .n_draws = 1,
+                                     .seed = 3};
         pareto.terms.n_objectives = 2;
         spec.n_candidates = 10;
         spec.n_starts = 1;
@@ -285,7 +441,8 @@ START_TEST(failing_allocations_are_errors)
         spec.terms.n_threads = pareto.terms.n_threads = 1;
         mem_fail_after(n, false);
         done = optimise_run(&s.region, &spec, &arena, &optimum, &err) == ERR_OK &&
-               pareto_run(&s.region, &pareto, &arena, &front, &err) == ERR_OK;
+               pareto_run(&s.region, &pareto, &arena, &front, &err) == ERR_OK &&
+               pareto_draws(&s.region, &pareto, &front, &arena, &spread, &err) == ERR_OK;
         mem_fail_after(0, false);
         ck_assert(done || err.code == ERR_NOMEM);
         arena_release(&arena);
@@ -306,7 +463,10 @@ int main(void)
     tcase_add_test(tcase, limits_that_hold_nowhere_are_told);
     tcase_add_test(tcase, discrete_inputs_find_their_value);
     tcase_add_test(tcase, fronts_are_those_of_a_fine_grid);
-    tcase_add_test(tcase, failing_allocations_are_errors);
+    tcase_add_test(tcase, weighted_sums_support_the_front);
+    tcase_add_loop_test(tcase, fronts_of_draws_are_those_of_the_draws, 0, 2);
+    tcase_add_test(tcase, searches_are_cancelled);
+    tcase_add_loop_test(tcase, failing_allocations_are_errors, 0, 2);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

@@ -183,7 +183,9 @@ START_TEST(latin_hypercubes_are_latin_and_maximin_spreads_them)
         struct err err = ERR_INIT;
         double x[2][N * D];
         for (int maximin = 0; maximin < 2; maximin++) {
-            ck_assert_int_eq(lhs_fill(N, D, maximin == 1, seed, x[maximin], &err), ERR_OK);
+            ck_assert_int_eq(
+                lhs_fill(&(struct lhs_spec){N, D, maximin == 1, seed, NULL}, x[maximin], &err),
+                ERR_OK);
             for (int j = 0; j < D; j++) {
                 int cells[N] = {0};
                 for (int i = 0; i < N; i++) {
@@ -198,7 +200,7 @@ START_TEST(latin_hypercubes_are_latin_and_maximin_spreads_them)
     }
     double one[2];
     struct err err = ERR_INIT;
-    ck_assert_int_eq(lhs_fill(1, 2, true, 5, one, &err), ERR_OK);
+    ck_assert_int_eq(lhs_fill(&(struct lhs_spec){1, 2, true, 5, NULL}, one, &err), ERR_OK);
     ck_assert_double_eq(lhs_min_distance2(1, 2, one), 0.0);
 }
 END_TEST
@@ -225,7 +227,7 @@ START_TEST(what_is_too_much_is_refused)
         }
         if (ok) {
             halton_release(&halton);
-            ok = lhs_fill(2, 2, true, 0, x, &err) == ERR_OK;
+            ok = lhs_fill(&(struct lhs_spec){2, 2, true, 0, NULL}, x, &err) == ERR_OK;
         }
         mem_fail_after(0, false);
         ck_assert_int_eq(err.code, ERR_NOMEM);

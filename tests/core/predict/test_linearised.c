@@ -276,7 +276,9 @@ START_TEST(jacobians_match_central_differences)
     mixed_rows(x, N);
     struct predict_request req = {.n = N, .x = x, .want = PREDICT_JACOBIAN, .n_threads = 1};
     run(model, &req, &arena, &r);
-    req = (struct predict_request){.n = N, .x = at, .want = PREDICT_STD, .n_threads = 1};
+    /* Beside a covariance a standard deviation is in double, whatever the model is served in. */
+    req = (struct predict_request){
+        .n = N, .x = at, .want = PREDICT_STD | PREDICT_COVARIANCE_OUTPUTS, .n_threads = 1};
     for (int b = 0; b < D; b++) {
         double mean[N * MAX_O] = {0.0};
         double std[N * MAX_O] = {0.0};

@@ -253,8 +253,12 @@ int main(void)
     tcase_add_loop_test(tc, results_do_not_depend_on_the_number_of_threads, 0, N_VARIANTS);
     tcase_add_loop_test(tc, progress_grows_to_one_and_a_cancel_ends_the_run, 0, N_VARIANTS);
     tcase_add_loop_test(tc, an_interrupted_run_ends_the_same, 0, N_VARIANTS);
-    tcase_add_loop_test(tc, each_failing_allocation_is_an_error_and_leaks_nothing, 0, N_VARIANTS);
-    tcase_add_test(tc, a_damaged_checkpoint_is_refused);
     suite_add_tcase(suite, tc);
+    TCase *rest = tcase_create("gaussian of one thread");
+    tcase_set_tags(rest, "no_races");
+    tcase_set_timeout(rest, 120);
+    tcase_add_loop_test(rest, each_failing_allocation_is_an_error_and_leaks_nothing, 0, N_VARIANTS);
+    tcase_add_test(rest, a_damaged_checkpoint_is_refused);
+    suite_add_tcase(suite, rest);
     return run_suite(suite);
 }

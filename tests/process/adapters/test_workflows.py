@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workflow managers that simulate, upload, train and predict: Snakemake, Nextflow, Parsl and Slurm, each where it is
-installed; and the job script of Slurm with the variables that Slurm sets."""
+"""Workflow managers and clusters that simulate, upload, train and predict: Snakemake, Nextflow, Parsl, Dask, Ray and
+Slurm, each where it is installed; and the job script of Slurm with the variables that Slurm sets."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import shutil
 import sys
 import unittest
 
-from adapter_harness import INPUTS, AdapterTest, has_packages, has_program
+from adapter_harness import ADAPTERS, INPUTS, AdapterTest, has_packages, has_program
 
 POINTS = ",".join(INPUTS) + "\n0.01,6,1,0.5\n0.005,8,1,0.4\n"
 
@@ -58,6 +58,25 @@ class Workflows(AdapterTest):
         answer = self.predict([[0.01, 6, 1, 0.5]], "mean", model="parsl")["mean"][0]
         self.assertEqual(means[0], " ".join(f"{value:.4f}" for value in answer))
         self.assertEqual(len(means), 4)
+
+    def check_farm_tasks(self, script, model):
+        self.copy(script)
+        shutil.copy(os.path.join(ADAPTERS, "farm_tasks.py"), self.folder)
+        for version in (1, 1):  # all again: the same rows, and so the same version
+            out = self.good(sys.executable, os.path.basename(script), "--parts", "3", "--runs", "25")
+            first, *means = out.splitlines()
+            self.assertEqual(first, f"75 rows, version {version}")
+        answer = self.predict([[0.01, 6, 1, 0.5]], "mean", model=model)["mean"][0]
+        self.assertEqual(means[0], " ".join(f"{value:.4f}" for value in answer))
+        self.assertEqual(len(means), 4)
+
+    @unittest.skipUnless(has_packages("dask.distributed"), "Dask is missing: pip install dask distributed")
+    def test_dask(self):
+        self.check_farm_tasks("dask/dask_rows.py", "dask")
+
+    @unittest.skipUnless(has_packages("ray"), "Ray is missing: pip install ray")
+    def test_ray(self):
+        self.check_farm_tasks("ray/ray_rows.py", "ray")
 
     def test_a_task_of_slurm_stores_its_rows_once(self):
         self.copy("slurm/array.sbatch")

@@ -210,6 +210,7 @@ class Calibrations(ServerTest):
         for error in ("none", "variance", "covariance", "draws"):
             result = self.found(experiments=[{"outputs": [truth, truth]}], sigma={"y": 0.02, "z": 0.02},
                                 surrogate_error=error, chains=2, warmup=200, samples=200,
+                                temperatures=3 if error == "variance" else 1,
                                 draws=3 if error == "draws" else 6)
             self.assertEqual([one["name"] for one in result["parameters"]], ["a", "b"])
             self.assertEqual(len(result["samples"]), (3 if error == "draws" else 1) * 2 * 200)
@@ -229,6 +230,94 @@ class Calibrations(ServerTest):
                          ["a", "sigma of y", "sigma of z", "discrepancy of y", "discrepancy of z"])
         a = result["parameters"][0]
         self.assertLess(abs(a["mean"] - 0.3), 5 * a["std"] + 0.05)
+
+    def test_it_says_what_to_simulate_next(self):
+        truth = self.at(0.3, 1.2)
+        request = {"experiments": [{"outputs": [truth]}], "sigma": {"y": 0.05, "z": 0.05}, "chains": 2,
+                   "warmup": 100, "samples": 100, "next": 3, "hold_s": 1000}
+        result = self.found(**request)
+        points = result["next"]["points"]
+        self.assertEqual((len(points), len(result["ids"]), len(set(result["ids"]))), (3, 3, 3))
+        for point in points:
+            self.assertIn(point, [row[:2] for row in result["samples"]])
+        self.assertLess(result["next"]["variance_after"], result["next"]["variance"])
+        # They are pending until their rows come.
+        suggested = self.ok(200, "POST", "/v1/models/m/suggest", {"n": 1, "hold_s": 0})[1]
+        self.assertEqual(suggested["pending"], 3)
+        ids = ",".join(str(one) for one in result["ids"])
+        rows = {"inputs": points, "outputs": [self.at(*point) for point in points]}
+        self.ok(201, "POST", f"/v1/models/m/data?ids={ids}", rows)
+        suggested = self.ok(200, "POST", "/v1/models/m/suggest", {"n": 1, "hold_s": 0})[1]
+        self.assertEqual(suggested["pending"], 0)
+        again = self.found(**{**result["request"], "hold_s": 0})
+        self.assertEqual((again["next"], again["ids"]), (result["next"], None))
+        self.assertEqual(self.found(**{**request, "next": 0})["ids"], None)
+
+    def test_history_matching_goes_in_waves(self):
+        truth = self.at(0.3, 1.2)
+        request = {"kind": "history", "experiments": [{"outputs": [truth]}], "sigma": {"y": 0.02, "z": 0.02},
+                   "discrepancy_sigma": {"y": 0.01, "z": 0.01}, "points": 256, "replicates": 4, "grid": 5, "next": 4,
+                   "cutoff": 0.3}
+        first = self.found(**request)
+        self.assertEqual([one["version"] for one in first["waves"]], [1])
+        self.assertTrue(0 < first["waves"][0]["share"] < 1)
+        self.assertEqual([len(first["points"]), len(first["ids"]), first["evaluations"]], [4, 4, 256 * 4 * 6])
+        self.assertEqual([one["name"] for one in first["inputs"]], ["a", "b"])
+        pair, = first["pairs"]
+        self.assertEqual((pair["inputs"], len(pair["depth"]), len(pair["minimum"][0])), (["a", "b"], 5, 5))
+        # The implausibility is that of predictions.
+        draws = self.ok(200, "POST", "/v1/models/m/predict", {"inputs": first["points"], "return": ["mean", "variance"]})[1]
+        for i, value in enumerate(first["implausibility"]):
+            worst = max(abs(truth[k] - draws["mean"][i][k]) / math.sqrt(0.0005 + draws["variance"][i][k]) for k in (0, 1))
+            self.assertAlmostEqual(value, worst, delta=1e-9)
+            self.assertLessEqual(value, 0.3)
+        # The next wave is a version.
+        self.ok(201, "PUT", "/v1/models/m", document(seed=2, draws=4, arch=architecture(inputs=2, outputs=2)))
+        second = self.found(**request, earlier=[1])
+        self.assertEqual([one["version"] for one in second["waves"]], [1, 2])
+        self.assertEqual(second["waves"][0], first["waves"][0])
+        self.assertLessEqual(second["waves"][1]["share"], second["waves"][0]["share"])
+        again = self.found(**second["request"])
+        self.assertEqual([again[key] for key in ("waves", "pairs", "points")],
+                         [second[key] for key in ("waves", "pairs", "points")])
+        # Nothing fits.
+        nothing = self.found(**{**request, "experiments": [{"outputs": [[1e6, 0]]}]})
+        self.assertEqual((nothing["points"], nothing["ids"]), ([], None))
+        self.assertIn("ruled out", nothing["warnings"][0])
+
+    def test_what_was_killed_goes_on_to_the_same_result(self):
+        seen = {"experiments": [{"outputs": [self.at(0.3, 1.2)]}], "sigma": {"y": 0.05, "z": 0.05}, "hold_s": 0}
+        self.server.stop()
+        self.server.flags = ("--checkpoint-ms", "20")
+        self.server.start()
+        for request in ({**seen, "kind": "history", "points": 1 << 16, "replicates": 16},
+                        {**seen, "chains": 4, "samples": 1500, "temperatures": 2}):
+            whole = self.found(**request)
+            job = self.ok(202, "POST", "/v1/models/m/calibrations", request)[1]["id"]
+            self.server.wait_job(job, "running")
+            while (self.ok(200, "GET", f"/v1/jobs/{job}")[1]["progress"] or {}).get("fraction", 0) < 0.2:
+                pass
+            self.server.kill()
+            self.server.start()
+            self.server.wait_job(job, "succeeded", "failed")
+            self.assertEqual(self.ok(200, "GET", f"/v1/jobs/{job}")[1]["attempts"], 2)
+            again = self.ok(200, "GET", f"/v1/jobs/{job}/result")[1]
+            self.assertEqual(again, whole)
+
+    def test_a_wrong_history_match_is_refused(self):
+        one = {"kind": "history", "experiments": [{"outputs": [[0, 0]]}]}
+        known = {**one, "sigma": {"y": 1, "z": 1}}
+        for request, status, word in [(one, 400, "sigma"), ({**known, "chains": 2}, 400, "chains"),
+                                      ({**known, "kind": "posterior", "temperatures": 33}, 400, "temperatures"),
+                                      ({**known, "cutoff": 0}, 400, "cutoff"), ({**known, "order": 4}, 400, "order"),
+                                      ({**known, "earlier": ["a"]}, 400, "earlier"),
+                                      ({**known, "earlier": [7]}, 404, "version 7"),
+                                      ({**known, "grid": 1000}, 400, "grid"),
+                                      ({**known, "discrepancy_sigma": {"y": 1}}, 400, "discrepancy_sigma"),
+                                      ({**known, "fixed": {"a": 0, "b": 0}}, 400, "fixed")]:
+            got, _, answer = self.server.request("POST", "/v1/models/m/calibrations", request)
+            self.assertEqual(got, status, (request, answer))
+            self.assertIn(word, json.dumps(answer), request)
 
     def test_what_is_wrong_is_refused(self):
         one = {"experiments": [{"outputs": [[0, 0]]}]}
@@ -263,6 +352,10 @@ class Commands(ServerTest):
             json.dump({"experiments": [{"outputs": [[0.1, 0.2]]}], "sigma": {"y": 0.1, "z": 0.1}}, file)
         printed = self.run_client("calibrate", "m", "--request", path, "--set", "samples=50", "warmup=50", "--wait")
         self.assertRegex(printed, r"(?m)^parameter,mean,std,rhat,ess_bulk,ess_tail\na,")
+        self.assertRegex(printed, r"(?m)^id,a,b\n1,")
+        printed = self.run_client("calibrate", "m", "--request", path, "--set", "kind=history", "points=64", "cutoff=100",
+                                  "next=1", "--wait")
+        self.assertRegex(printed, r"(?m)^version,share,sampling_error,lower,upper\n1,1,0,[^\n]*\nid,a,b\n\d+,")
         refused = binary("analyse", "m", "magic", "--server", f"http://127.0.0.1:{self.server.port}")
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("magic", refused.stderr)

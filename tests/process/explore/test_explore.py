@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Designs, suggestions and optima over HTTP: points that are pending, regions, refusals, replicas."""
 
+import json
 import math
 import random
 import shutil
+import socket
 import tempfile
 import threading
+import time
 import unittest
 
 from harness import Server
@@ -125,6 +128,38 @@ class Explore(unittest.TestCase):
         self.assertFalse(impossible["optimum"]["holds"])
         self.assertEqual(impossible["draws"]["without_limits"], 5)
 
+    def test_a_front_has_its_uncertainty(self):
+        asked = {"objectives": [{"output": "y", "goal": "max"}, {"output": "z", "of": "bound", "k": 1}],
+                 "limits": [{"output": "z", "at_most": 2.5}], "population": 12, "draws": 3, "seed": 2}
+        for more in ({"method": "nsga", "generations": 12}, {"method": "weighted_sum", "candidates": 100}):
+            answer = self.ask("optimize", {**asked, **more})
+            front, draws = answer["front"], answer["draws"]
+            self.assertGreater(len(front["points"]), 1)
+            self.assertLessEqual(max(limit[0] for limit in front["limits"]), 2.5 + 1e-4)
+            self.assertEqual((draws["count"] + draws["without_limits"], len(draws["fronts"])), (3, draws["count"]))
+            for kind in ("values_mean", "values_std", "inputs_mean", "inputs_std"):
+                self.assertEqual(len(draws["nearest"][kind]), len(front["points"]))
+            self.assertTrue(all(point[2] is None for point in draws["nearest"]["inputs_std"]))  # the category
+            self.assertGreater(max(value for row in draws["nearest"]["values_std"] for value in row), 0)
+            self.assertEqual(answer, self.ask("optimize", {**asked, **more}))
+        self.assertEqual(self.ask("optimize", {**asked, "draws": 0})["draws"], {"count": 0, "without_limits": 0})
+
+    def test_thin_regions_are_filled_and_empty_ones_refused(self):
+        line = {"fixed": {"n": 2}, "hold_s": 0, "constraints": [{"coefficients": {"a": 1}, "at_most": 0.25, "at_least": 0.25}]}
+        for a, n, _ in self.ask("design", {**line, "n": 10})["points"]:
+            self.assertAlmostEqual(a, 0.25, delta=1e-8)
+            self.assertEqual(n, 2)
+        asked = {"hold_s": 0, "constraints": [{"coefficients": {"a": 1, "n": 0.1}, "at_most": 0.5, "at_least": 0.499999}]}
+        points = self.ask("design", {**asked, "n": 50})["points"]
+        points += self.ask("suggest", {**asked, "n": 3, "criterion": "variance"})["points"]
+        for a, n, _ in points:
+            self.assertAlmostEqual(a + 0.1 * n, 0.5, delta=1.1e-6)
+        self.assertEqual({n for _, n, _ in points}, {1, 2, 3, 4})
+        both = [{"coefficients": {"a": 1, "n": 1}, "at_least": 4.5}, {"coefficients": {"a": 1, "n": -1}, "at_least": -2.9}]
+        for what in ("design", "suggest"):
+            detail = self.ask(what, {"constraints": both}, 400)["detail"]
+            self.assertIn("meets all constraints", detail)
+
     def test_what_cannot_be_done_is_refused_with_its_place(self):
         one = {"objective": {"output": "y"}}
         for what, body, said in (
@@ -165,7 +200,11 @@ class Explore(unittest.TestCase):
                 ("optimize", {"objective": {"output": "y", "of": "bound"}}, "k"),
                 ("optimize", {"objective": {"output": "y", "of": "quantile", "level": 1}}, "level"),
                 ("optimize", {**one, "limits": [{"output": "z"}]}, "limits[0]"),
-                ("optimize", {**one, "draws": 1000}, "draws")):
+                ("optimize", {**one, "draws": 1000}, "draws"),
+                ("optimize", {**one, "method": "nsga"}, "several objectives"),
+                ("optimize", {"objectives": [{"output": 0}, {"output": 1}], "method": "front"}, "method must be one of"),
+                ("optimize", {"objectives": [{"output": 0}, {"output": 1}], "starts": 2}, "one objective"),
+                ("optimize", {"objectives": [{"output": 0}, {"output": 1}], "draws": 51}, "draws")):
             with self.subTest(what=what, body=body):
                 self.assertIn(said, self.ask(what, body, 400)["detail"])
         self.assertIn("nobody", self.ask("design", {}, 404, "nobody")["detail"])
@@ -199,6 +238,78 @@ class Explore(unittest.TestCase):
         self.assertEqual(status, 200)
         self.assertIn(200, found)
         self.assertTrue(set(found) <= {200, 503}, found)
+
+
+class Abandoned(unittest.TestCase):
+    """One that computes for long ends when nobody waits for it any more. The server has one place for them."""
+
+    LONG = {"objectives": [{"output": "y"}, {"output": "z", "goal": "max"}], "population": 400, "generations": 1000, "draws": 50}
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.server = Server(self.folder, "--write-threads", "2")
+        self.server.start()
+        self.addCleanup(self.server.stop)
+        model = {"architecture": {"inputs": 2, "outputs": 2, "width": 8, "layers": 2},
+                 "training_range": [[0, 1], [0, 1]], "names": {"inputs": ["a", "b"], "outputs": ["y", "z"]}}
+        size = 8 * 2 + 8 + 2 * (8 * 8 + 8) + 2 * 8 + 2
+        rng = random.Random(3)
+        model["posterior"] = {"kind": "draws", "parameters": [[rng.gauss(0, 0.5) for _ in range(size)] for _ in range(60)]}
+        status, _, answer = self.server.request("PUT", "/v1/models/plate", model)
+        self.assertEqual(status, 201, answer)
+        space = {"inputs": [{"name": name, "bounds": [0, 1]} for name in "ab"], "outputs": ["y", "z"]}
+        self.assertEqual(self.server.request("PUT", "/v1/models/plate/space", space)[0], 200)
+
+    def status_of(self, path, body, headers=None):
+        return self.server.request("POST", f"/v1/models/plate/{path}", body, headers)[0]
+
+    def is_free(self):
+        return self.status_of("suggest", {"candidates": 20, "hold_s": 0, "search": False}) == 200
+
+    def wait_until(self, true):
+        for _ in range(6000):
+            if true():
+                return
+            time.sleep(0.05)
+        self.fail("it never came")
+
+    def test_a_deadline(self):
+        for what, body in (("optimize", self.LONG), ("suggest", {"n": 200, "candidates": 1000, "output": "y", "criterion": "level_set", "threshold": 0, "hold_s": 0}),
+                           ("design", {"kind": "maximin", "n": 5000, "hold_s": 0})):
+            self.assertEqual(self.status_of(what, body, {"Request-Timeout-Ms": "50"}), 504, what)
+        self.assertEqual(self.status_of("suggest", {"hold_s": 0}, {"Request-Timeout-Ms": "soon"}), 400)
+        self.wait_until(self.is_free)
+
+    def test_a_client_that_goes(self):
+        body = json.dumps(self.LONG).encode()
+        head = (f"POST /v1/models/plate/optimize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n").encode()
+        with socket.create_connection(("127.0.0.1", self.server.port)) as client:
+            client.settimeout(0.01)
+
+            def is_busy():
+                try:  # it may have come while another one had the place
+                    if client.recv(4096):
+                        client.sendall(head + body)
+                except TimeoutError:
+                    pass
+                return not self.is_free()
+            client.sendall(head + body)
+            self.wait_until(is_busy)
+        self.wait_until(self.is_free)
+
+    def test_a_server_that_stops(self):
+        found = []
+
+        def ask():
+            while not found or "other designs" in found[-1]["detail"]:
+                found.append(self.server.request("POST", "/v1/models/plate/optimize", self.LONG)[2])
+        asking = threading.Thread(target=ask)
+        asking.start()
+        self.wait_until(lambda: not self.is_free())
+        self.server.stop()
+        asking.join()
+        self.assertIn("the server is stopping", found[-1]["detail"])
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ static int shake_request(const struct loopback_request *request)
             return status;
         }
         /* A failure after the commit leaves a success that only this connection does not see. */
-        ck_assert_msg(status == 503 || status / 100 == 2 || status == LOOPBACK_CUT,
+        ck_assert_msg(status == 503 || status / 100 == 2 || status == 308 || status == LOOPBACK_CUT,
                       "%s, allocation %ld: %d", request->path, at, status);
         /* Memory may stay in caches that belong to the server, never in the request. */
         ck_assert_msg(mem_live() <= live + 40, "%s, allocation %ld: %ld blocks stay", request->path,
@@ -207,6 +207,8 @@ START_TEST(reading_and_predicting_survive)
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1/export", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/metrics", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/ui/app.js", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/ui", NULL), 308);
     ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", everything,
                                    &(struct loopback_answer){.out = answer, .size = 4096}),
                      200);

@@ -1,0 +1,2 @@
+-- Used by: db_write_end.
+UPDATE registry_version SET n = :n;

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// How far a version can be trusted: scores and calibration on rows that did not train, parity with the
+// stored rows, and what the solver reported.
+import { get, json, path } from "./api.js";
+import { readRows } from "./data.js";
+import { choose, facts, field, h, number, put, table } from "./dom.js";
+import { drawsCard } from "./draws.js";
+import { histogram } from "./figure.js";
+import { choiceTable } from "./job.js";
+import { plot } from "./plot.js";
+import { columnsOf } from "./space.js";
+
+const LEVELS = Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
+const COVERED = [0.5, 0.9, 0.95];
+const MAX_PARITY = 5000;
+
+/** Shares of kept-out rows below each quantile, with what 95 % of honest models of so many rows would show. */
+export function calibrationFigure(scores, outputs, k) {
+  const x = [0, ...LEVELS, 1];
+  const half = (p) => 1.96 * Math.sqrt((p * (1 - p)) / Math.max(1, scores.rows));
+  return { name: `calibration-${outputs[k].name}`, title: `Calibration of ${outputs[k].name}`, x: { label: "level of the quantile", min: 0, max: 1 }, y: { label: "share of rows below", min: 0, max: 1 },
+    marks: [{ kind: "band", label: `expected of ${scores.rows} rows`, color: 7, x, low: x.map((p) => p - half(p)), high: x.map((p) => p + half(p)) }, { kind: "equal" },
+      { kind: "points", label: "observed", x: LEVELS, y: scores.calibration[k], size: 3 }, { kind: "line", x, y: [0, ...scores.calibration[k], 1], width: 1.2 }] };
+}
+
+/** The probability integral transform falls between two levels as often as their shares differ: flat if honest. */
+export function pitFigure(scores, outputs, k) {
+  const steps = [0, ...scores.calibration[k], 1];
+  const top = steps.slice(1).map((value, i) => (value - steps[i]) * scores.rows);
+  return { name: `pit-${outputs[k].name}`, title: `PIT of ${outputs[k].name}`, x: { label: "quantile at which the row lies", min: 0, max: 1 }, y: { label: "rows", min: 0 },
+    marks: [{ kind: "bars", left: top.map((_, i) => i / 20), right: top.map((_, i) => (i + 1) / 20), top }, { kind: "level", y: scores.rows / 20, ink: true, label: "as it should be" }] };
+}
+
+function coverageFigure(scores, outputs) {
+  const shown = outputs.slice(0, 8);
+  return { name: "coverage", title: "Coverage of central intervals", x: { label: "level", min: 0.4, max: 1 }, y: { label: "share of rows inside", min: Math.min(0.3, ...shown.flatMap((_, k) => scores.coverage[k] ?? [])), max: 1.02 },
+    marks: [{ kind: "equal" }, ...shown.map((one, k) => ({ kind: "line", color: k, x: COVERED, y: scores.coverage[k] })), ...shown.map((one, k) => ({ kind: "points", color: k, label: one.name, size: 4, x: COVERED, y: scores.coverage[k] }))] };
+}
+
+/** Predictions at stored rows: {observed, mean, std} by output. */
+async function predictRows(context, columns, version) {
+  const rows = await readRows(context.model, { ...context, max: MAX_PARITY });
+  const inputs = Array.from({ length: rows.n }, (_, i) => rows.inputs.map((list) => list[i]));
+  const result = version.noise ? "total_variance" : "variance";
+  const answer = await json("POST", path`/v1/models/${context.model}/versions/${version.version}/predict`, { inputs, return: ["mean", result] }, { signal: context.signal });
+  return { n: rows.n, total: rows.total, noisy: Boolean(version.noise),
+    outputs: columns.outputs.map((_, k) => ({ observed: rows.outputs[k] ?? [], mean: answer.mean.map((one) => one[k]), std: answer[result].map((one) => Math.sqrt(Math.max(0, one[k]))) })) };
+}
+
+export function parityFigure(column, rows, n) {
+  return { name: `parity-${column.name}`, title: `Parity of ${column.name}`, x: { label: `simulated ${column.label}` }, y: { label: `predicted ${column.label}` },
+    marks: [{ kind: "equal" }, { kind: "points", label: `${n} stored rows, ± 2 standard deviations`, x: rows.observed, y: rows.mean, low: rows.mean.map((m, i) => m - 2 * rows.std[i]), high: rows.mean.map((m, i) => m + 2 * rows.std[i]) }] };
+}
+
+function residualFigures(column, rows) {
+  const left = rows.mean.map((m, i) => rows.observed[i] - m);
+  return [{ name: `residuals-${column.name}`, title: `Residuals of ${column.name}`, x: { label: `predicted ${column.label}` }, y: { label: `residual${column.unit ? ` (${column.unit})` : ""}` },
+    marks: [{ kind: "level", y: 0, ink: true }, { kind: "points", x: rows.mean, y: left, low: left.map((r, i) => r - 2 * rows.std[i]), high: left.map((r, i) => r + 2 * rows.std[i]) }] },
+  { name: `standardised-${column.name}`, title: `Standardised residuals of ${column.name}`, x: { label: "standard deviations", min: -5, max: 5 }, y: { label: "rows" },
+    marks: [{ kind: "bars", ...histogram(left.map((r, i) => r / rows.std[i]), 40, -5, 5) }] }];
+}
+
+function namedBars(title, label, names, values) {
+  return { title, x: { label: "", ticks: names.map((one, i) => [i, one]), min: -0.6, max: names.length - 0.4 }, y: { label, min: 0 },
+    marks: [{ kind: "bars", left: names.map((_, i) => i - 0.4), right: names.map((_, i) => i + 0.4), top: values }] };
+}
+
+/** What the solver reported: chains, effective parameters, relevance, and all else by name. */
+function reported(diagnostics, columns) {
+  const { report } = diagnostics;
+  const parts = [];
+  const list = (name) => (report[name] === undefined ? null : [report[name]].flat());
+  for (const [name, what] of [["predictions.rhat", "R-hat of predictions"], ["predictions.ess_bulk", "Bulk effective sample size of predictions"], ["predictions.ess_tail", "Tail effective sample size of predictions"], ["parameters.rhat", "R-hat of parameters"]]) {
+    if (list(name)?.length > 1) parts.push(plot({ title: what, x: { label: what }, y: { label: "how many" }, marks: [{ kind: "bars", ...histogram(list(name), 20) }, ...(name.endsWith("rhat") ? [{ kind: "level", x: 1.05, ink: true, label: "1.05: mixed below" }] : [])] }));
+  }
+  const relevance = list("evidence.relevance");
+  if (relevance) parts.push(plot(namedBars("Relevance of the inputs", "relative to the most relevant", columns.inputs.map((one) => one.name), relevance)));
+  const prefix = "evidence.effective_parameters.";
+  const groups = Object.keys(report).filter((one) => one.startsWith(prefix));
+  if (groups.length) {
+    const names = groups.flatMap((one) => (one === `${prefix}inputs` ? list(one).map((_, i) => `of ${columns.inputs[i]?.name ?? i}`) : [one.slice(prefix.length).replace(/_/g, " ")]));
+    parts.push(plot(namedBars("Effective parameters", "parameters that the rows determine", names, groups.flatMap(list))));
+  }
+  for (const name of ["chains.accept", "chains.ebfmi"]) {
+    if (list(name)) parts.push(plot(namedBars(name === "chains.accept" ? "Acceptance by chain" : "E-BFMI by chain", "", list(name).map((_, i) => `chain ${i}`), list(name))));
+  }
+  const rows = Object.entries(report).filter(([name]) => !name.startsWith("auto.")).map(([name, value]) => ({ name, value: [value].flat() }));
+  const spread = (values) => (values.length <= 8 ? values.map((v) => number(v)).join(", ") : `${values.length} numbers, ${number(values.reduce((a, b) => Math.min(a, b)))} to ${number(values.reduce((a, b) => Math.max(a, b)))}`);
+  return [h("div.grid", {}, parts), h("details", {}, h("summary", {}, "All numbers that the solver reported"), table("Report", [{ name: "Name", cell: (one) => one.name }, { name: "Value", cell: (one) => spread(one.value) }], rows))];
+}
+
+function scoresCard(diagnostics, columns) {
+  const { scores } = diagnostics;
+  if (!scores) return h("section.card", {}, h("h2", {}, "Scores"), h("p.empty", {}, "No rows were kept out of this version's training, so it has no scores. The plots below are of stored rows."));
+  const at = (name) => (row) => number(scores[name]?.[row.k], 3);
+  return h("section.card", {}, h("h2", {}, "Scores on rows that did not train"), facts([["Rows", number(scores.rows)], scores.folds ? ["Cross-validation", `${scores.folds} folds`] : null, ["Relative error", `${number(100 * scores.relative_error, 3)} %`]]),
+    table("Scores", [{ name: "Output", cell: (one) => one.label }, { name: "RMSE", right: true, cell: at("rmse") }, { name: "of its range", right: true, cell: (one) => share(scores, one.k) },
+      { name: "CRPS", right: true, cell: at("crps") }, { name: "NLL", right: true, cell: at("nll") },
+      ...COVERED.map((level, i) => ({ name: `Inside ${100 * level} %`, right: true, cell: (one) => (scores.coverage?.[one.k] ? `${number(100 * scores.coverage[one.k][i], 3)} %` : "–") })) ], columns.outputs.map((one, k) => ({ ...one, k }))));
+}
+
+function share(scores, k) {
+  const range = scores.output_range?.[k];
+  return range && range[1] > range[0] && scores.rmse[k] !== null ? `${number((100 * scores.rmse[k]) / (range[1] - range[0]), 3)} %` : "–";
+}
+
+export async function render(context) {
+  const model = await get(path`/v1/models/${context.model}`, context);
+  if (!model.versions.length) {
+    put(context.room, h("p.empty", {}, "No version yet: upload rows and train first."));
+    return;
+  }
+  const wanted = Number(context.query.get("version")) || model.model.default_version || model.versions.at(-1).version;
+  const [columns, diagnostics] = await Promise.all([columnsOf(context.model, { ...context, version: wanted }), get(path`/v1/models/${context.model}/versions/${wanted}/diagnostics`, context)]);
+  const version = choose(model.versions.map((one) => ({ value: one.version, text: `${one.version}${one.default ? " (served)" : ""}` })), wanted, (value) => { context.keep({ version: value }); context.reload(); });
+  const output = choose(columns.outputs.map((one, k) => ({ value: k, text: one.label })), context.query.get("output") ?? 0, (value) => { context.keep({ output: value === "0" ? null : value }); draw(); });
+  const kept = h("div.grid", {});
+  const parity = h("div.grid", {});
+  const note = h("p.note", {});
+  let rows = null;
+  const draw = () => {
+    const k = Math.min(Number(output.value) || 0, columns.outputs.length - 1);
+    put(kept, ...(diagnostics.scores?.calibration?.[k] ? [plot(calibrationFigure(diagnostics.scores, columns.outputs, k)), plot(pitFigure(diagnostics.scores, columns.outputs, k)), plot(coverageFigure(diagnostics.scores, columns.outputs))] : []));
+    if (rows) put(parity, plot(parityFigure(columns.outputs[k], rows.outputs[k], rows.n)), ...residualFigures(columns.outputs[k], rows.outputs[k]).map((one) => plot(one)));
+  };
+  put(context.room, h("div.row", {}, field("Version", version), field("Output", output)),
+    facts([["Solver", diagnostics.solver], ["Draws", number(diagnostics.draws)], ["Parameters", number(diagnostics.parameters)], ["Posterior", diagnostics.posterior.kind], ["Seed", number(diagnostics.seed)], ["Precision", diagnostics.precision]]),
+    ...diagnostics.warnings.map((one) => h("p.warning", {}, h("strong", {}, one.code.replace(/_/g, " ")), " ", one.text)), scoresCard(diagnostics, columns), kept, note, parity,
+    ...reported(diagnostics, columns), diagnostics.auto ? choiceTable({ current: null, ...diagnostics.auto }) : "", drawsCard(context, diagnostics) ?? "");
+  draw();
+  if (!columns.data?.rows) return;
+  rows = await predictRows(context, columns, columns.version);
+  note.textContent = `Parity and residuals are of ${rows.n === rows.total ? `all ${rows.n}` : `the first ${rows.n} of ${rows.total}`} stored rows, most of which trained this version: the scores and the plots above, of rows that did not, are the ones to believe. Bars are two standard deviations${rows.noisy ? ", noise included" : " of the model"}.`;
+  draw();
+}

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""How often the 95 % intervals of analyses hold the truth, over many surrogates that are trained with different rows.
+
+For each surrogate a design of random rows is simulated, a model is trained with its own seed, and its Sobol' indices,
+mean, variance and probability of failure are computed, of which closed forms or one long computation with the function
+itself are the truth. Every number has a sampling error and a surrogate error; `lower` and `upper` join both. Prints, for
+each number, in how many surrogates it lies between them, and the root mean square of both errors beside the actual one.
+
+usage: SURROGATED_BIN=build-release/server/surrogated python3 analysis_coverage.py [--surrogates 50] [--rows 200]
+                                                     [--function ishigami|g] [--solver evidence] [--port 27020]
+"""
+
+import argparse
+import math
+import random
+import tempfile
+
+from analyses import Server, ishigami
+
+G = (0.0, 1.0, 4.5, 9.0)  # the first four of Sobol's g function; the others hardly matter
+
+
+def g_function(x):
+    return math.prod((abs(4 * value - 2) + a) / (1 + a) for value, a in zip(x, G))
+
+
+def g_indices():
+    parts = [1 / (3 * (1 + a) ** 2) for a in G]
+    variance = math.prod(1 + part for part in parts) - 1
+    first = [part / variance for part in parts]
+    total = [part * (1 + variance) / (1 + part) / variance for part in parts]
+    return first, total, 1.0, variance
+
+
+FUNCTIONS = {  # function, bounds, (first, total, mean, variance), a limit that a run fails above
+    "ishigami": (ishigami, [(-math.pi, math.pi)] * 3,
+                 ((0.3139052, 0.4424111, 0.0), (0.5575889, 0.4424111, 0.2436837), 3.5, 13.844588), 10.0),
+    "g": (g_function, [(0, 1)] * 4, g_indices(), 3.0),
+}
+
+
+def probability(function, bounds, limit, n=400000):
+    rng = random.Random(7)
+    return sum(function([rng.uniform(*ends) for ends in bounds]) > limit for _ in range(n)) / n
+
+
+class Tally:
+    """Of one number: how many intervals hold the truth, and sums of squares."""
+
+    def __init__(self, truth):
+        self.truth, self.n, self.inside = truth, 0, 0
+        self.actual = self.sampling = self.surrogate = 0.0
+
+    def add(self, numbers):
+        self.n += 1
+        self.inside += numbers["lower"] <= self.truth <= numbers["upper"]
+        self.actual += (numbers["estimate"] - self.truth) ** 2
+        self.sampling += numbers["sampling_error"] ** 2
+        self.surrogate += numbers["surrogate_error"] ** 2
+
+    def line(self, name):
+        root = lambda squares: math.sqrt(squares / self.n)
+        return (f"| {name} | {self.truth:.4g} | {self.inside} of {self.n} | {root(self.actual):.2g} | "
+                f"{root(self.sampling):.2g} | {root(self.surrogate):.2g} |")
+
+
+def pick(table, *at):
+    numbers = {}
+    for part in ("estimate", "sampling_error", "surrogate_error", "lower", "upper"):
+        value = table[part]
+        for place in at:
+            value = value[place]
+        numbers[part] = value
+    return numbers
+
+
+def analyse(server, model, **request):
+    job = server.ask("POST", f"/v1/models/{model}/analyses", request)["id"]
+    server.wait(job)
+    result = server.ask("GET", f"/v1/jobs/{job}/result")
+    return {table["name"]: table for table in result["tables"]}
+
+
+def train(server, model, seed, args):
+    function, bounds, _, _ = FUNCTIONS[args.function]
+    rng = random.Random(1000 + seed)
+    rows = [[rng.uniform(*ends) for ends in bounds] for _ in range(args.rows)]
+    names = [f"x{i + 1}" for i in range(len(bounds))]
+    server.ask("POST", f"/v1/models/{model}/data", {"inputs": rows, "outputs": [[function(row)] for row in rows]})
+    server.ask("PUT", f"/v1/models/{model}/space",
+               {"inputs": [{"name": name, "bounds": ends} for name, ends in zip(names, bounds)], "outputs": ["y"]})
+    server.wait(server.ask("POST", f"/v1/models/{model}/train", {"solver": args.solver, "seed": seed})["id"])
+
+
+def tallies(args):
+    function, bounds, (first, total, mean, variance), limit = FUNCTIONS[args.function]
+    found = {}
+    for i, (one, all_of_it) in enumerate(zip(first, total)):
+        found["first", i] = Tally(one)
+        found["total", i] = Tally(all_of_it)
+    found["mean", None] = Tally(mean)
+    found["variance", None] = Tally(variance)
+    found["probability", None] = Tally(probability(function, bounds, limit))
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--surrogates", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--function", choices=sorted(FUNCTIONS), default="ishigami")
+    parser.add_argument("--solver", default="evidence")
+    parser.add_argument("--port", type=int, default=27020)
+    parser.add_argument("--train-nice", default="19", help="less than 19 on a busy machine")
+    args = parser.parse_args()
+    counted = tallies(args)
+    limit = FUNCTIONS[args.function][3]
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(folder, args.port, "--train-nice", args.train_nice)
+        try:
+            for seed in range(1, args.surrogates + 1):
+                model = f"m{seed}"
+                train(server, model, seed, args)
+                sobol = analyse(server, model, kind="sobol", points=1024, seed=seed)
+                failure = analyse(server, model, kind="failure", points=1000, seed=seed, method="monte_carlo",
+                                  region=[{"output": "y", "above": limit}])
+                for (name, place), tally in counted.items():
+                    table = (failure if name == "probability" else sobol)[name]
+                    at = () if name == "probability" else (0,) if place is None else (0, place)
+                    tally.add(pick(table, *at))
+        finally:
+            server.process.terminate()
+            server.process.wait()
+    print(f"{args.function}, {args.rows} random rows, {args.solver}, {args.surrogates} surrogates")
+    print("| number | truth | in the interval | actual error | sampling error | surrogate error |")
+    print("|---|---|---|---|---|---|")
+    for (name, place), tally in counted.items():
+        print(tally.line(name if place is None else f"{name} x{place + 1}"))
+    numbers = list(counted.values())
+    print(f"all: {100 * sum(t.inside for t in numbers) / sum(t.n for t in numbers):.1f} %")
+
+
+if __name__ == "__main__":
+    main()
