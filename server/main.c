@@ -7,7 +7,6 @@
 #include "access/stream_places.h"
 #include "api/app.h"
 #include "api/dispatch.h"
-#include "api/native/run_place.h"
 #include "background.h"
 #include "base/address.h"
 #include "base/core_file.h"
@@ -127,7 +126,7 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .handler = dispatch,
         .sent = dispatch_sent,
         .over = dispatch_over,
-        .run_gathered = run_gathered,
+        .run_gathered = dispatch_gathered,
         .ctx = &server->app,
     };
     if (address_mode_parse(config->socket_mode, &settings.socket_mode, err) != ERR_OK) {

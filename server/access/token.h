@@ -23,7 +23,7 @@
 #define TOKEN_SECRET_CHARS (2 * TOKEN_SECRET_BYTES)
 #define TOKEN_SALT_BYTES   16
 #define TOKEN_TEXT_CHARS   (sizeof TOKEN_PREFIX + TOKEN_ID_CHARS + 1 + TOKEN_SECRET_CHARS)
-#define TOKEN_HEADER_CHARS 128 /* "Bearer " and a token, with room for some blanks */
+#define TOKEN_HEADER_CHARS 128  /* "Bearer " and a token, with room for some blanks */
 #define TOKEN_MAX_COUNT    1000 /* in a registry, and in a file */
 #define TOKEN_ALL_MODELS   "*"
 

@@ -14,6 +14,10 @@ void dispatch_head(void *ctx, struct request *req, struct response *res);
 void dispatch(void *ctx, struct request *req, struct response *res);
 void dispatch_over(void *ctx, struct request *req);
 
+/* A daemon_run_gathered; ctx is a struct app, the items are struct batch_item. In
+ * native/run_place.c. */
+void dispatch_gathered(void *ctx, void *const *items, int n);
+
 /* A daemon_sent; ctx is a struct app. */
 void dispatch_sent(void *ctx, const struct request *req);
 

@@ -23,7 +23,7 @@
 #include "tls/tls.h"
 
 #define SECOND_NS  1000000000.0
-#define MAX_RESTS  256   /* pieces of a body that are thrown away before its refusal is sent */
+#define MAX_RESTS  256  /* pieces of a body that are thrown away before its refusal is sent */
 #define MIN_BUFFER 8192 /* bytes; half of what a connection has, the rest may hold the head */
 
 void connections_add(struct connections *all, struct connection *connection, int fd, int64_t now_ns)

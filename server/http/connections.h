@@ -31,10 +31,10 @@ struct tls_channel;
 
 struct connection {
     int fd;
-    struct peer peer;         /* its address */
+    struct peer peer;           /* its address */
     struct token_memory memory; /* of the last token */
-    bool of_proxy;            /* it comes from a proxy that says for whom it asks */
-    struct tls *tls;          /* that its handshake takes the certificate from; NULL: plain HTTP */
+    bool of_proxy;              /* it comes from a proxy that says for whom it asks */
+    struct tls *tls; /* that its handshake takes the certificate from; NULL: plain HTTP */
     void *session; /* of GnuTLS, known once a body comes in chunks; NULL: plain HTTP, or none has */
     bool trusted;  /* the client needs no certificate, or has shown a good one */
     enum connection_state state;

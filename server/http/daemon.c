@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/listener.h"
-#include "http/gather.h"
 #include "http/place.h"
 #include "http/serve.h"
 #include "http/worker.h"
@@ -152,7 +151,7 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
             .look = look_at_connections,
             .unstick = end_stuck_connections,
             .shed = shed_connections,
-            .end_turn = gather_end_turn,
+            .end_turn = serve_end_turn,
             .add = place_add,
             .count = count_connections,
             .ctx = thread,

@@ -53,8 +53,8 @@ struct daemon_settings {
     struct peers *peers;           /* counts connections by address, borrowed; NULL: nothing does */
     daemon_head *head;             /* NULL: nothing to do */
     daemon_handler *handler;
-    daemon_sent *sent; /* NULL: nobody wants to know */
-    daemon_over *over; /* NULL: nothing to do */
+    daemon_sent *sent;                 /* NULL: nobody wants to know */
+    daemon_over *over;                 /* NULL: nothing to do */
     daemon_run_gathered *run_gathered; /* NULL: nothing is ever gathered */
     void *ctx;
 };

@@ -47,6 +47,7 @@ struct later {
 struct exchange;      /* the daemon's side of a request */
 struct request_times; /* api/request_times.h */
 
+#define EXCHANGE_MAX_GATHERED  32 /* items that are run together */
 #define EXCHANGE_ADDRESS_CHARS 64
 #define EXCHANGE_UNIX_ADDRESS  "unix" /* of every client of a Unix socket */
 
@@ -108,9 +109,9 @@ struct request {
     unsigned counted; /* by which limits it is counted as under way (api/quota.h) */
     struct caller caller;
     struct token_memory *memory; /* of the connection's last token; NULL: it keeps none */
-    const struct peer *peer;   /* the client's address, while the exchange lives; NULL: not known */
-    size_t n_received;         /* bytes of the body, kept or not, and those that were inflated */
-    size_t n_charged;          /* of them, charged to the limits of token and address */
+    const struct peer *peer; /* the client's address, while the exchange lives; NULL: not known */
+    size_t n_received;       /* bytes of the body, kept or not, and those that were inflated */
+    size_t n_charged;        /* of them, charged to the limits of token and address */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX

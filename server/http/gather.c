@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "http/gather.h"
-
+/*
+ * Small work of requests that have come to one HTTP thread at the same time is gathered while the
+ * library reads them, and run together at the end of its turn. Nothing waits for more to come, and
+ * requests that come alone are not gathered: the thread expects several only after a turn with
+ * several, and until a few have come alone.
+ *
+ * A gathered request is not suspended, which would cost calls of the system. The library calls
+ * again for the answer of any request that has neither an answer nor been suspended (microhttpd.h
+ * says so of MHD_AccessHandlerCallback), without waiting: that is its next turn, when the answer is
+ * there.
+ *
+ * All of this belongs to the thread that serves the connections, so there is no lock.
+ */
 #include "http/place.h"
 #include "http/serve_priv.h"
 #include "http/worker.h"
@@ -12,7 +23,8 @@ bool gather_add(struct exchange *ex, void *item)
 {
     struct gathered *gathered = &ex->thread->gathered;
     gathered->n_seen++;
-    if (ex->serve->settings.run_gathered == NULL || gathered->expects == 0 || gathered->n == GATHER_MAX) {
+    if (ex->serve->settings.run_gathered == NULL || gathered->expects == 0 ||
+        gathered->n == EXCHANGE_MAX_GATHERED) {
         return false;
     }
     ex->item = item;
@@ -36,12 +48,12 @@ void gather_drop(struct exchange *ex)
     ex->item = NULL;
 }
 
-void gather_end_turn(void *ctx)
+void serve_end_turn(void *ctx)
 {
     struct serve_thread *thread = ctx;
     struct gathered *gathered = &thread->gathered;
     const struct daemon_settings *settings = &thread->serve->settings;
-    void *items[GATHER_MAX];
+    void *items[EXCHANGE_MAX_GATHERED];
     int n = gathered->n;
     for (int i = 0; i < n; i++) {
         items[i] = gathered->waiting[i]->item;

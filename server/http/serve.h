@@ -9,7 +9,6 @@
 #include "http/body.h"
 #include "http/connections.h"
 #include "http/daemon.h"
-#include "http/gather.h"
 #include "access/peers.h"
 #include "tls/tls.h"
 
@@ -35,6 +34,14 @@ struct serve {
     int n_spare;
     int min_spare;   /* the fewest there were since serve_give_back was last called */
     long n_requests; /* since then */
+};
+
+/* Requests whose work waits for the end of the library's turn (gather.c). */
+struct gathered {
+    struct exchange *waiting[EXCHANGE_MAX_GATHERED];
+    int n;
+    int n_seen;  /* requests of this turn that could have been gathered */
+    int expects; /* several in a turn, since there were not long ago; 0: it does not */
 };
 
 /* What one thread serves. Its fields are that thread's, but for `worker` and `tls`, which are set
@@ -63,6 +70,10 @@ void serve_release(struct serve *serve);
 /* Frees the spare exchanges that no request has needed since the last call, or all of them when
  * there were few requests. Called once a second or so, on any thread. */
 void serve_give_back(struct serve *serve);
+
+/* The library's turn is over: runs what was gathered, and sends what was held. ctx: struct
+ * serve_thread. */
+void serve_end_turn(void *ctx);
 
 /* An instance of the library for this thread, without a loop of its own; NULL: there is none.
  * ctx: struct serve_thread. */

@@ -21,7 +21,7 @@ struct exchange {
     struct peer client_peer;
     struct body_source source; /* while it is sent */
     struct body body;
-    void *item; /* while it is gathered (http/gather.h) */
+    void *item; /* while it is gathered (gather.c) */
     bool answered;
     bool closes;             /* the connection ends with the answer */
     bool stays;              /* it is sure that it does not; known only over TLS */
@@ -40,6 +40,13 @@ void exchange_free(struct exchange *ex);
 /* ---- send.c ---- */
 
 enum MHD_Result send_response(struct exchange *ex, const struct response *res) MUST_CHECK;
+
+/* ---- gather.c ---- */
+
+/* exchange_ops.gather */
+bool gather_add(struct exchange *ex, void *item);
+/* The exchange is over, and its item must not be run. Fine for one that was not gathered. */
+void gather_drop(struct exchange *ex);
 
 /* ---- serve.c: what the library calls ---- */
 

@@ -7,7 +7,7 @@
 /* Between two calls of serve_give_back: then making memory anew costs nothing. */
 #define FEW_REQUESTS 50
 /* All that a thread gathers are under way at the same time. */
-#define SPARES_PER_THREAD (GATHER_MAX + 2)
+#define SPARES_PER_THREAD (EXCHANGE_MAX_GATHERED + 2)
 
 struct exchange *exchange_get(struct serve *serve)
 {

@@ -72,8 +72,7 @@ void batch_together_run(const struct batch_together *together, struct batch_item
     for (int i = 0; i < n; i++) {
         if (left[i] != NULL) {
             int n_items;
-            struct batch_item *first =
-                take_joinable(left + i, n - i, together->max_rows, &n_items);
+            struct batch_item *first = take_joinable(left + i, n - i, together->max_rows, &n_items);
             run_list(together, first, n_items);
         }
     }

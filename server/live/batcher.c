@@ -37,9 +37,9 @@
 struct call {
     struct source source; /* first: a call is cast from its source */
     struct batch_call batch;
-    int next_tile; /* guarded by the lock, like running, failed and batch.err */
-    int running;   /* tiles under way */
-    bool failed;   /* the tiles left are skipped */
+    int next_tile;        /* guarded by the lock, like running, failed and batch.err */
+    int running;          /* tiles under way */
+    bool failed;          /* the tiles left are skipped */
     struct arena scratch; /* of tiles that run in the thread of a caller */
 };
 

@@ -6,7 +6,7 @@
  * (core/predict/predict_join): under load the weights of a draw are read once for many rows.
  * Nothing waits for a call to fill. An idle thread takes what is there, so requests are joined only
  * while all threads are busy, and a small request runs at once in its caller's thread if there is
- * room. Small ones that an HTTP thread has read in one turn are joined there (http/gather).
+ * room. Small ones that an HTTP thread has read in one turn are joined there (http/gather.c).
  *
  * Calls are computed in tiles of rows. Models with waiting requests and calls with tiles left take
  * turns, a tile at a time, so that neither a large request nor a busy model delays the others.

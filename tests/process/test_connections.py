@@ -187,7 +187,7 @@ class Queries(ConnectionTest):
     flags = ()
 
     def test_one_of_too_many_parameters_is_answered(self):
-        for n, status in ((64, b" 400 "), (65, b" 400 "), (500, b" 400 "), (2000, b" 400 ")):
+        for n, status in ((64, b" 400 "), (65, b" 400 "), (500, b" 400 "), (1200, b" 400 ")):
             query = "&".join(f"k{i}=1" for i in range(n))
             s = self.connect(f"GET /v1/models?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             got = s.recv(4096)

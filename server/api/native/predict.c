@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST /predict, and the same with the model or its version in the path. A small request for a
- * model in memory is answered at once, or with others that have come at the same time. One with a large body is read by another thread, which also
- * reads a model that is not in memory (api/aside). Much work is done by compute threads
- * (live/batcher). The request is suspended meanwhile. Of an answer that is too large to be held
- * they compute the first block, and the others as the client reads (answer_stream.h).
+ * model in memory is answered at once, or with others that have come at the same time. One with a
+ * large body is read by another thread, which also reads a model that is not in memory (api/aside).
+ * Much work is done by compute threads (live/batcher). The request is suspended meanwhile. Of an
+ * answer that is too large to be held they compute the first block, and the others as the client
+ * reads (answer_stream.h).
  */
 #include "api/handlers.h"
 

@@ -2,10 +2,11 @@
 #include "api/native/run_place.h"
 
 #include "api/app.h"
+#include "api/dispatch.h"
 #include "base/mem_budget.h"
-#include "http/gather.h"
 
-_Static_assert(GATHER_MAX <= BATCH_TOGETHER_MAX, "all that is gathered must run together");
+_Static_assert(EXCHANGE_MAX_GATHERED <= BATCH_TOGETHER_MAX,
+               "all that is gathered must run together");
 
 enum run_place run_find_place(struct batcher *batcher, const struct request *req,
                               struct batch_item *item)
@@ -20,10 +21,10 @@ enum run_place run_find_place(struct batcher *batcher, const struct request *req
     return done ? RUN_DONE : RUN_QUEUED;
 }
 
-void run_gathered(void *ctx, void *const *items, int n)
+void dispatch_gathered(void *ctx, void *const *items, int n)
 {
     struct app *app = ctx;
-    struct batch_item *batch[GATHER_MAX];
+    struct batch_item *batch[EXCHANGE_MAX_GATHERED];
     for (int i = 0; i < n; i++) {
         batch[i] = items[i];
     }

@@ -8,15 +8,13 @@
 
 enum run_place {
     RUN_DONE,     /* it has been, in the connection's thread */
-    RUN_GATHERED, /* there too, with others that have come at the same time: put the request aside */
+    RUN_GATHERED, /* there too, with others that have come at the same time: put the request aside
+                   */
     RUN_QUEUED    /* by a compute thread: put it aside, suspend it and submit the item */
 };
 
 /* Computes the item now, gathers it, or does nothing. */
 enum run_place run_find_place(struct batcher *batcher, const struct request *req,
                               struct batch_item *item) MUST_CHECK;
-
-/* For daemon_settings.run_gathered. ctx: struct app; items: struct batch_item *. */
-void run_gathered(void *ctx, void *const *items, int n);
 
 #endif

@@ -515,79 +515,6 @@ START_TEST(requests_may_come_during_a_stop)
 }
 END_TEST
 
-#define N_TOGETHER BATCH_TOGETHER_MAX
-
-/* Of two models, of one row to seven, every fifth with another result, and one that is wrong. */
-static void make_together(struct batch_item *items[N_TOGETHER])
-{
-    static double bad[D] = {-1.0, 0.5};
-    static double levels[N_TOGETHER];
-    for (int i = 0; i < N_TOGETHER; i++) {
-        unsigned more = i % 5 == 0 ? PREDICT_QUANTILES : 0;
-        struct client *client = client_for(i, i % 3 == 0 ? other : model, 1 + i % 7,
-                                           PREDICT_MEAN | PREDICT_VARIANCE | more);
-        if (more != 0) {
-            client->request.n_levels = 1;
-            client->request.levels = &levels[i];
-            levels[i] = 0.01 * (1 + i / 10);
-        }
-        items[i] = &client->item;
-    }
-    clients[4].request.n = 1;
-    clients[4].request.x = bad;
-}
-
-START_TEST(what_runs_together_is_what_each_gets_alone)
-{
-    struct batcher *batcher = start(1, 16, 1000);
-    struct batch_item *items[N_TOGETHER];
-    for (int n = 1; n <= N_TOGETHER; n++) {
-        make_together(items);
-        batcher_run_all(batcher, items, n);
-        for (int i = 0; i < n; i++) {
-            ck_assert_int_eq(clients[i].ends, 0); /* `done` is for what was submitted */
-            clients[i].ends = 1;
-            if (i == 4) {
-                ck_assert_int_eq(clients[i].item.err.code, ERR_INVALID);
-                ck_assert_int_eq(clients[i].item.err.row, 0);
-            } else {
-                check_answer(&clients[i]);
-            }
-        }
-    }
-    ck_assert_int_gt(atomic_load(&metrics.batched_requests), 100);
-    batcher_free(batcher);
-}
-END_TEST
-
-START_TEST(short_memory_together_is_each_request_s_own_error)
-{
-    struct batcher *batcher = start(1, 16, 1000);
-    struct batch_item *items[N_TOGETHER];
-    int failures = 0;
-    for (long at = 1; at <= 60; at++) {
-        make_together(items);
-        mem_fail_after(at, at % 2 == 0);
-        batcher_run_all(batcher, items, N_TOGETHER);
-        mem_fail_after(0, false);
-        for (int i = 0; i < N_TOGETHER; i++) {
-            enum err_code code = clients[i].item.err.code;
-            clients[i].ends = 1;
-            failures += code == ERR_NOMEM;
-            if (code == ERR_OK) {
-                check_answer(&clients[i]);
-            } else {
-                ck_assert_int_eq(code, code == ERR_NOMEM ? ERR_NOMEM : ERR_INVALID);
-                ck_assert(code == ERR_NOMEM || i == 4);
-            }
-        }
-        batcher_give_back(batcher); /* so that the next round needs memory again */
-    }
-    ck_assert_int_gt(failures, 3);
-    batcher_free(batcher);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("batcher");
@@ -607,8 +534,6 @@ int main(void)
     tcase_add_test(tc, short_memory_is_each_request_s_own_error);
     tcase_add_test(tc, work_that_ends_in_short_memory_is_not_ahead_of_others);
     tcase_add_test(tc, requests_may_come_during_a_stop);
-    tcase_add_test(tc, what_runs_together_is_what_each_gets_alone);
-    tcase_add_test(tc, short_memory_together_is_each_request_s_own_error);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
