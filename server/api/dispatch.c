@@ -7,11 +7,11 @@
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "api/primary.h"
-#include "api/query_keys.h"
+#include "api/head/query_keys.h"
 #include "api/quota.h"
 #include "api/registry_version.h"
 #include "api/request_times.h"
-#include "api/trace.h"
+#include "api/head/trace.h"
 #include "base/clock.h"
 #include "http/router.h"
 

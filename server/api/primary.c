@@ -7,8 +7,8 @@
 
 const char *primary_address(const struct app *app)
 {
-    bool known = app->config != NULL && app->config->read_only &&
-                 strcmp(app->config->primary, "none") != 0;
+    bool known =
+        app->config != NULL && app->config->read_only && strcmp(app->config->primary, "none") != 0;
     return known ? app->config->primary : NULL;
 }
 

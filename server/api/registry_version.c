@@ -81,15 +81,14 @@ static enum err_code wait_for(struct app *app, struct request *req, int64_t want
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
     int64_t now_ns = clock_ns();
-    *work = (struct awaiting){
-        .app = app,
-        .req = req,
-        .next = next,
-        .since_ns = now_ns,
-        .waiter = {.version = wanted,
-                   .until_ns = now_ns + timeout_ms(app, req) * CLOCK_MS,
-                   .wake = wake,
-                   .ctx = work}};
+    *work = (struct awaiting){.app = app,
+                              .req = req,
+                              .next = next,
+                              .since_ns = now_ns,
+                              .waiter = {.version = wanted,
+                                         .until_ns = now_ns + timeout_ms(app, req) * CLOCK_MS,
+                                         .wake = wake,
+                                         .ctx = work}};
     res->later = (struct later){.run = go_on, .drop = forget, .ctx = work};
     /* In this order: it may be woken before follow_wait returns. */
     req->ops->suspend(req->exchange);

@@ -334,7 +334,8 @@ static enum err_code check_primary(struct config *config, struct err *err)
     bool none = strcmp(url, "none") == 0;
     size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
     size_t len = strlen(url);
-    if (!none && (scheme == 0 || len == scheme || url[scheme] == '/' || strspn(url, usual) != len)) {
+    if (!none &&
+        (scheme == 0 || len == scheme || url[scheme] == '/' || strspn(url, usual) != len)) {
         return err_set(err, ERR_INVALID,
                        "primary is \"%.80s\"; a URL such as https://writer.example.org:8080 or "
                        "none is needed",

@@ -150,8 +150,7 @@ static int64_t next_look_ns(struct follow *follow)
     wake_lock(&follow->wake);
     bool waited_for = follow->waiters != NULL;
     wake_unlock(&follow->wake);
-    return clock_ns() +
-           (waited_for && period_ns > WAITED_LOOK_NS ? WAITED_LOOK_NS : period_ns);
+    return clock_ns() + (waited_for && period_ns > WAITED_LOOK_NS ? WAITED_LOOK_NS : period_ns);
 }
 
 static void *follow_file(void *arg)

@@ -13,7 +13,7 @@
 
 #include "api/native/prediction_request.h"
 #include "api/origin.h"
-#include "api/trace.h"
+#include "api/head/trace.h"
 #include "formats/media_type.h"
 #include "http/etag.h"
 #include "lines.h"

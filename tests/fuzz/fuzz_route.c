@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "api/native/prediction_request.h"
-#include "api/query_keys.h"
+#include "api/head/query_keys.h"
 #include "base/utf8.h"
 #include "formats/json_read.h"
 #include "http/router.h"

@@ -17,7 +17,7 @@ STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs",
 FORMATS = ["server/formats", "server/formats/text"]
 BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
                                       "server/documents/explore", "server/documents/analyses",
-                                      "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http"]
+                                      "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http", "server/api/head"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
@@ -45,6 +45,7 @@ LAYERS = {
     "server/access": CORE + ["server/base"],
     "server/tls": CORE + ["server/base"],
     "server/http": CORE + ["server/base", "server/formats", "server/access", "server/tls"],
+    "server/api/head": CORE + ["server/base", "server/http"],
     "server/api": BELOW_API,
     "server/api/rows": BELOW_API + ["server/api"],
     "server/api/exports": BELOW_API + ["server/api"],

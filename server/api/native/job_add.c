@@ -4,7 +4,7 @@
 #include "api/native/job_doc.h"
 #include "api/quota.h"
 #include "api/reply.h"
-#include "api/trace.h"
+#include "api/head/trace.h"
 
 #include <assert.h>
 

@@ -3,8 +3,8 @@
  * The number of the last change of a registry, which grows with each transaction that changes
  * something. It stands in the file, in the same transaction, so a copy of the file has it too.
  *
- * A server that writes has reached the number of its own last change. A replica has reached a number
- * when all of that change can be read from it, from the file and from the models in memory.
+ * A server that writes has reached the number of its own last change. A replica has reached a
+ * number when all of that change can be read from it, from the file and from the models in memory.
  */
 #ifndef DB_VERSION_H
 #define DB_VERSION_H

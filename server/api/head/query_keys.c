@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/query_keys.h"
+#include "api/head/query_keys.h"
 
 #include "base/known.h"
 

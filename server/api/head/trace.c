@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/trace.h"
+#include "api/head/trace.h"
 
 #include <stdio.h>
 #include <string.h>
