@@ -246,7 +246,7 @@ static struct train_spec fold_spec(const struct train_spec *spec)
 }
 
 enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
-                              const struct train_run *run, struct err *err)
+                              struct auto_scores *to, const struct train_run *run, struct err *err)
 {
     struct train_spec spec = fold_spec(&work->table->candidates[candidate].spec);
     struct train_rows others = {.n = 0};
@@ -260,8 +260,8 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
     if (take_fold(work, fold, false, index, &others, err) != ERR_OK) {
         goto done;
     }
-    spec.settings.members = work->scores[candidate].members;
-    spec.settings.epochs = work->scores[candidate].epochs;
+    spec.settings.members = to->members;
+    spec.settings.epochs = to->epochs;
     without.spec = &spec;
     without.data = train_rows_user(&others);
     without.failed = NULL; /* each of these rows has an output */
@@ -269,8 +269,7 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
         take_fold(work, fold, true, index, &own, err) != ERR_OK) {
         goto done;
     }
-    struct scoring scoring = {
-        .work = work, .model = model, .index = index, .to = &work->scores[candidate]};
+    struct scoring scoring = {.work = work, .model = model, .index = index, .to = to};
     const struct evaluation_run how = {.n_threads = run->n_threads, .cancel = run->cancel};
     const struct evaluation_work work_of = {
         .block = {.want = PREDICT_MEAN | PREDICT_VARIANCE |
