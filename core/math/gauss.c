@@ -103,20 +103,6 @@ enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mi
     return ERR_OK;
 }
 
-void gauss_mixture_widen(struct gauss_mixture *mixture, double factor)
-{
-    for (int i = 0; i < mixture->n_members; i++) {
-        struct gauss *g = &mixture->members[i];
-        size_t n = (size_t)g->n * (size_t)g->rank;
-        for (size_t k = 0; k < n; k++) {
-            g->factor[k] *= factor;
-        }
-        for (int k = 0; g->std != NULL && k < g->n; k++) {
-            g->std[k] *= factor;
-        }
-    }
-}
-
 void gauss_find_upper(struct gauss *g)
 {
     size_t rank = (size_t)g->rank;

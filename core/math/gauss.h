@@ -63,9 +63,6 @@ enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mi
  */
 void gauss_find_upper(struct gauss *g);
 
-/* Multiplies the standard deviations of all members. */
-void gauss_mixture_widen(struct gauss_mixture *mixture, double factor);
-
 /*
  * Checks that all numbers are finite, that no std is negative and that the uncertain parameters lie
  * within the K. ERR_INVALID or ERR_NONFINITE, naming the member.

@@ -94,6 +94,19 @@ enum err_code solver_evidence_mixture(const struct solver_problem *problem,
 
 /* ---- for laplace ---- */
 
+/* factor <- the root of covariance_scale times it. */
+static void scale_covariances(struct gauss_mixture *mixture, double covariance_scale)
+{
+    for (int i = 0; i < mixture->n_members; i++) {
+        struct gauss *g = &mixture->members[i];
+        size_t n = (size_t)g->n * (size_t)g->rank;
+        /* The covariance is that of (covariance_scale H)^-1. */
+        for (size_t k = 0; k < n; k++) {
+            g->factor[k] /= sqrt(covariance_scale);
+        }
+    }
+}
+
 enum err_code laplace_by_evidence(const struct solver_problem *problem,
                                   const struct solver_settings *settings,
                                   struct solver_result *result, struct err *err)
@@ -105,8 +118,7 @@ enum err_code laplace_by_evidence(const struct solver_problem *problem,
                                        .gap = settings->evidence_gap};
     if (solver_evidence_mixture(problem, &plan, result, err) == ERR_OK) {
         if (settings->covariance_scale != 1.0) {
-            /* The covariance is that of (covariance_scale H)^-1. */
-            gauss_mixture_widen(&result->gaussian, 1.0 / sqrt(settings->covariance_scale));
+            scale_covariances(&result->gaussian, settings->covariance_scale);
         }
         result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
     }

@@ -78,25 +78,13 @@ static bool is_reached(const struct auto_work *work, int candidate)
                           : auto_has_work(work, candidate) && !auto_is_needless(work, candidate);
 }
 
-/* The numbers of trainings: each fold of each candidate, the folds that are fitted again, and the
- * last ones. */
-static int count_fits(const struct auto_work *work)
-{
-    return work->table->n * work->table->n_scored;
-}
-
-static int first_last(const struct auto_work *work)
-{
-    return count_fits(work) + work->table->n_scored;
-}
-
-/* Makes *run the number-th training; the last one weighs as much as its calibration and the folds
- * that are fitted again take, and so does each that takes its place. The stage must not move. */
+/* Makes *run the number-th training of at most n; the last one weighs as much as its calibration
+ * takes, and so does each that takes its place. The stage must not move. */
 static void begin_stage(struct auto_work *work, int number, struct stage *stage,
                         struct train_run *run)
 {
     const struct auto_table *table = work->table;
-    int fits = count_fits(work);
+    int fits = table->n * table->n_scored;
     int wanted = 0; /* fits of candidates that the budget reaches, as far as is known .. */
     int done = 0;   /* .. of those before this one */
     for (int i = 0; i < fits; i++) {
@@ -109,11 +97,6 @@ static void begin_stage(struct auto_work *work, int number, struct stage *stage,
     *stage = (struct stage){.work = work};
     stage->from = (double)done / total;
     stage->to = number < fits ? (double)(done + 1) / total : 1.0;
-    if (work->refits > 0 && number >= fits) {
-        double part = (1.0 - stage->from) / (work->refits + 1.0);
-        stage->from += part * fmin(number - fits, work->refits);
-        stage->to = number < first_last(work) ? stage->from + part : 1.0;
-    }
     *run = work->run->run;
     run->base = NULL;
     run->base_spec = NULL;
@@ -121,12 +104,11 @@ static void begin_stage(struct auto_work *work, int number, struct stage *stage,
     run->report = NULL;
     run->cross_noise = NULL;
     run->cross = NULL;
-    run->spread = 0.0;
     run->progress = stage_progress;
     run->progress_ctx = stage;
     run->checkpoint = auto_part_init(&stage->part, work, number);
     /* The last training is never stopped by the budget: without it there is no model. */
-    work->is_watched = number < first_last(work) && work->seconds > 0.0;
+    work->is_watched = number < fits && work->seconds > 0.0;
     if (work->is_watched) {
         run->cancel = &work->stop;
     }
@@ -246,8 +228,7 @@ static enum err_code try_fold(struct auto_work *work, int candidate, struct err 
     struct train_run run;
     double begun = seconds_now(work);
     begin_stage(work, candidate * work->table->n_scored + c->n_folds, &stage, &run);
-    enum err_code code =
-        auto_score_fold(work, candidate, c->n_folds, &work->scores[candidate], &run, &one);
+    enum err_code code = auto_score_fold(work, candidate, c->n_folds, &run, &one);
     bool is_late =
         code == ERR_CANCELLED && work->is_watched && !cancel_is_requested(work->run->run.cancel);
     if (code != ERR_OK && !is_late && !is_of_candidate(code)) {
@@ -399,69 +380,13 @@ static enum err_code report_table(const struct auto_work *work, struct report *r
     bool timed = work->run->spec->seconds > 0.0;
     if (report_add_number(report, "auto.rows", table->n_rows, err) != ERR_OK ||
         report_add_number(report, "auto.folds", table->n_folds, err) != ERR_OK ||
-        report_add_number(report, "auto.scored_folds", table->n_scored, err) != ERR_OK ||
-        (table->spread > 0.0 &&
-         report_add_number(report, "auto.spread", table->spread, err) != ERR_OK)) {
+        report_add_number(report, "auto.scored_folds", table->n_scored, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < table->n && err->code == ERR_OK; i++) {
         err_kept(report_candidate(&table->candidates[i], timed, report, err));
     }
     return err->code;
-}
-
-/* Are there fits and seconds for folds of the chosen one, besides the last training? */
-static bool has_budget_for(const struct auto_work *work, int refits)
-{
-    const struct auto_spec *spec = work->run->spec;
-    int used = 0;
-    for (int i = 0; i < work->table->n; i++) {
-        const struct auto_candidate *c = &work->table->candidates[i];
-        used += c->n_folds + (c->outcome == AUTO_FAILED);
-    }
-    double seconds =
-        work->seconds > 0.0 ? expected_seconds(work, work->table->chosen, 0.0, refits + 1.0) : 0.0;
-    return (spec->fits == 0 || used + refits + 1 <= spec->fits) &&
-           (work->seconds == 0.0 || auto_seconds_used(work) + seconds <= work->seconds);
-}
-
-/* Fits folds of the chosen one as the last training will fit, as far as the budget allows. */
-static enum err_code refit_folds(struct auto_work *work, struct err *err)
-{
-    work->n_refits = 0;
-    work->refits = auto_count_refits(work);
-    if (work->refits == 0) {
-        return ERR_OK;
-    }
-    if (auto_begin_refits(work, err) != ERR_OK || auto_load_refits(work, err) != ERR_OK) {
-        return err->code;
-    }
-    if (work->n_refits == 0 && !has_budget_for(work, work->refits)) {
-        work->refits = 0;
-    }
-    while (work->n_refits < work->refits) {
-        struct err one = ERR_INIT;
-        struct stage stage;
-        struct train_run run;
-        begin_stage(work, count_fits(work) + work->n_refits, &stage, &run);
-        if (auto_score_fold(work, work->table->chosen, work->n_refits, &work->refit, &run, &one) !=
-            ERR_OK) {
-            bool is_late = one.code == ERR_CANCELLED && work->is_watched &&
-                           !cancel_is_requested(work->run->run.cancel);
-            work->refits = work->n_refits; /* what there is has to do */
-            if (!is_late && !is_of_candidate(one.code)) {
-                *err = one;
-                return err->code;
-            }
-        } else {
-            work->n_refits++;
-            if (auto_save_refits(work, err) != ERR_OK) {
-                return err->code;
-            }
-        }
-    }
-    auto_use_refits(work);
-    return ERR_OK;
 }
 
 /* Trains the chosen candidate on all rows, as the number-th training. */
@@ -478,18 +403,15 @@ static enum err_code train_last(struct auto_work *work, int number, struct model
     double sigmas[ARCH_MAX_OUTPUTS];
     begin_stage(work, number, &stage, &run);
     spec->validation = auto_kept_share(work, table->chosen);
-    table->spread = auto_find_spread(work);
     if (auto_take_cross(work, &cross, err) == ERR_OK &&
         (work->run->describe == NULL ||
          work->run->describe(work->run->ctx, spec, &text, err) == ERR_OK) &&
         report_table(work, &report, err) == ERR_OK) {
-        auto_widen_cross(work, &cross);
         run.spec = spec;
         run.settings_text = text;
         run.report = &report;
         run.cross_noise = auto_cross_noise(work, sigmas);
         run.cross = cross.n > 0 ? &cross : NULL;
-        run.spread = table->spread;
         err_kept(train_run(&run, out, err));
     }
     if (err->code == ERR_OK && work->run->cross != NULL) {
@@ -508,12 +430,9 @@ static enum err_code train_chosen(struct auto_work *work, struct model **out, st
 {
     struct auto_table *table = work->table;
     struct err first = ERR_INIT;
-    int number = first_last(work);
+    int number = table->n * table->n_scored;
     do {
         struct err one = ERR_INIT;
-        if (refit_folds(work, err) != ERR_OK) {
-            return err->code;
-        }
         if (train_last(work, number++, out, &one) == ERR_OK) {
             return ERR_OK;
         }
@@ -531,24 +450,17 @@ static enum err_code train_chosen(struct auto_work *work, struct model **out, st
     return err->code;
 }
 
-void auto_release_scores(struct auto_scores *scores)
-{
-    mem_free(scores->sums);
-    mem_free(scores->excess);
-    mem_free(scores->means);
-    mem_free(scores->stds);
-    *scores = (struct auto_scores){.sums = NULL};
-}
-
 static void release_work(struct auto_work *work)
 {
     train_rows_release(&work->rows);
     mem_free(work->fold);
     mem_free(work->counts);
     mem_free(work->spreads);
-    auto_release_scores(&work->refit);
     for (int i = 0; i < AUTO_MAX_CANDIDATES; i++) {
-        auto_release_scores(&work->scores[i]);
+        mem_free(work->scores[i].sums);
+        mem_free(work->scores[i].excess);
+        mem_free(work->scores[i].means);
+        mem_free(work->scores[i].stds);
     }
 }
 

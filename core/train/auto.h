@@ -160,7 +160,6 @@ struct auto_table {
     int n_scored;                        /* the first folds, which are scored */
     int current;                         /* the candidate whose turn it is; n: the choice is made */
     int chosen;                          /* -1: not yet */
-    double spread; /* by which the folds widen the last model; 0: not known, or it is as it is */
 };
 
 /* What is known of rows before they are read. */

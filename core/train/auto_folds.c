@@ -10,9 +10,7 @@
  *
  * Without a fold a candidate is trained as the last model will be: evidence learns its noise from
  * the rows that train and leaves no rows out for it, while other solvers choose their best epoch
- * and measure their noise on rows left out of those. The noise of logarithms is not known in the
- * unit of the outputs; without a fold it is measured on the rows that train, for the last model in
- * the folds.
+ * and measure their noise on rows left out of those.
  */
 #include "train/auto_priv.h"
 
@@ -246,7 +244,7 @@ static struct train_spec fold_spec(const struct train_spec *spec)
 }
 
 enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
-                              struct auto_scores *to, const struct train_run *run, struct err *err)
+                              const struct train_run *run, struct err *err)
 {
     struct train_spec spec = fold_spec(&work->table->candidates[candidate].spec);
     struct train_rows others = {.n = 0};
@@ -260,8 +258,8 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
     if (take_fold(work, fold, false, index, &others, err) != ERR_OK) {
         goto done;
     }
-    spec.settings.members = to->members;
-    spec.settings.epochs = to->epochs;
+    spec.settings.members = work->scores[candidate].members;
+    spec.settings.epochs = work->scores[candidate].epochs;
     without.spec = &spec;
     without.data = train_rows_user(&others);
     without.failed = NULL; /* each of these rows has an output */
@@ -269,7 +267,8 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
         take_fold(work, fold, true, index, &own, err) != ERR_OK) {
         goto done;
     }
-    struct scoring scoring = {.work = work, .model = model, .index = index, .to = to};
+    struct scoring scoring = {
+        .work = work, .model = model, .index = index, .to = &work->scores[candidate]};
     const struct evaluation_run how = {.n_threads = run->n_threads, .cancel = run->cancel};
     const struct evaluation_work work_of = {
         .block = {.want = PREDICT_MEAN | PREDICT_VARIANCE |

@@ -21,9 +21,6 @@ struct auto_scores {
     double *stds;   /* the same of the total standard deviations */
 };
 
-/* A zeroed one may be released. */
-void auto_release_scores(struct auto_scores *scores);
-
 struct auto_work {
     const struct auto_run *run;
     struct auto_table *table;
@@ -33,15 +30,12 @@ struct auto_work {
     int *counts;            /* [rows.n] outputs that a row has; mem */
     double *spreads;        /* [o] standard deviations of the outputs; 0: constant; mem */
     struct auto_scores scores[AUTO_MAX_CANDIDATES];
-    struct auto_scores
-        refit;            /* of the chosen one, fitted as the last training fits (auto_spread.c) */
-    int refits, n_refits; /* folds to be fitted so, and those that have been */
-    double least;         /* bytes that the smallest candidate needs */
-    double seconds;       /* budget or limit, whichever is smaller; 0: none */
-    double before;        /* seconds that were used before an interruption */
-    double begun;         /* by the clock, since when the others are counted */
-    bool is_watched;      /* the present training ends when the seconds are used up, by .. */
-    struct cancel stop;   /* .. this, which then also follows the caller's cancel */
+    double least;       /* bytes that the smallest candidate needs */
+    double seconds;     /* budget or limit, whichever is smaller; 0: none */
+    double before;      /* seconds that were used before an interruption */
+    double begun;       /* by the clock, since when the others are counted */
+    bool is_watched;    /* the present training ends when the seconds are used up, by .. */
+    struct cancel stop; /* .. this, which then also follows the caller's cancel */
 };
 
 /* ---- time (auto.c) ---- */
@@ -78,11 +72,10 @@ void auto_settle_scaling(struct auto_work *work, int candidate);
  * those of train_rows_split. */
 enum err_code auto_take_rows(struct auto_work *work, struct err *err) MUST_CHECK;
 
-/* Trains a candidate without a fold, by the settings of `to`, and scores it on the fold: sets the
- * sums of the fold's rows there. Errors of train_run. */
+/* Trains a candidate without a fold and scores it on it: sets the sums of the fold's rows. Errors
+ * of train_run. */
 enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
-                              struct auto_scores *to, const struct train_run *run,
-                              struct err *err) MUST_CHECK;
+                              const struct train_run *run, struct err *err) MUST_CHECK;
 
 /* ---- the model's own scores (auto_cross.c) ---- */
 
@@ -101,24 +94,6 @@ enum err_code auto_take_cross(const struct auto_work *work, struct train_cross *
 /* The noise of each output that is left of the residuals of the chosen candidate, in sigmas [o];
  * NULL: it has not been scored on all folds, or an output has not been scored. */
 const double *auto_cross_noise(const struct auto_work *work, double *sigmas);
-
-/* ---- how wide the model is (auto_spread.c) ---- */
-
-/* Folds to be fitted again; 0: none, or those of the comparison say enough. */
-int auto_count_refits(const struct auto_work *work);
-
-/* Room for what is predicted then. ERR_NOMEM. */
-enum err_code auto_begin_refits(struct auto_work *work, struct err *err) MUST_CHECK;
-
-/* By what the standard deviations of the chosen candidate are to be multiplied, by its predictions
- * in the folds; 0: there are none, or its spread is not to be changed. */
-double auto_find_spread(const struct auto_work *work);
-
-/* What was predicted in the folds that were fitted again takes the place of what was before. */
-void auto_use_refits(struct auto_work *work);
-
-/* Multiplies those of the predictions by table->spread, unless that is 0. */
-void auto_widen_cross(const struct auto_work *work, struct train_cross *cross);
 
 /* ---- comparison (auto_choice.c) ---- */
 
@@ -170,9 +145,5 @@ enum err_code auto_load_time(struct auto_work *work, struct err *err) MUST_CHECK
  * checkpoint; ERR_CORRUPT. */
 enum err_code auto_save(const struct auto_work *work, int candidate, struct err *err) MUST_CHECK;
 enum err_code auto_load(struct auto_work *work, int candidate, struct err *err) MUST_CHECK;
-
-/* The folds that have been fitted again. The same errors. */
-enum err_code auto_save_refits(const struct auto_work *work, struct err *err) MUST_CHECK;
-enum err_code auto_load_refits(struct auto_work *work, struct err *err) MUST_CHECK;
 
 #endif

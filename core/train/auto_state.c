@@ -9,8 +9,6 @@
 
 /* Tasks of the candidates. Those of a training are all below (core/train/train.c). */
 #define FIRST_TASK (INT_MAX - AUTO_MAX_CANDIDATES)
-/* The task of the folds of the chosen one that are fitted again. */
-#define REFIT_TASK (FIRST_TASK - 1)
 /* The task of the seconds that have been used. */
 #define TIME_TASK INT_MAX
 
@@ -124,57 +122,6 @@ static void get_row(struct bytes_reader *r, const struct auto_scores *scores, in
     }
 }
 
-/* What has been scored of the first folds. */
-static void put_folds(struct bytes_writer *w, const struct auto_work *work,
-                      const struct auto_scores *scores, int n_folds)
-{
-    bytes_put_f64(w, scores->excess, 2 * (size_t)work->rows.o);
-    for (int i = 0; i < work->rows.n; i++) {
-        if (work->fold[i] < n_folds) {
-            put_row(w, scores, i, work->rows.o);
-        }
-    }
-}
-
-static void get_folds(struct bytes_reader *r, const struct auto_work *work,
-                      const struct auto_scores *scores, int n_folds)
-{
-    bytes_get_f64(r, scores->excess, 2 * (size_t)work->rows.o);
-    for (int i = 0; i < work->rows.n; i++) {
-        if (work->fold[i] < n_folds) {
-            get_row(r, scores, i, work->rows.o);
-        }
-    }
-}
-
-enum err_code auto_save_refits(const struct auto_work *work, struct err *err)
-{
-    struct bytes_writer w = {.data = NULL};
-    if (work->run->run.checkpoint == NULL) {
-        return ERR_OK;
-    }
-    bytes_put_u32(&w, (uint32_t)work->n_refits);
-    put_folds(&w, work, &work->refit, work->n_refits);
-    return checkpoint_save(work->run->run.checkpoint, REFIT_TASK, &w, err) == ERR_OK
-               ? save_time(work, err)
-               : err->code;
-}
-
-enum err_code auto_load_refits(struct auto_work *work, struct err *err)
-{
-    struct bytes_reader r;
-    void *bytes = NULL;
-    bool found;
-    if (checkpoint_load(work->run->run.checkpoint, REFIT_TASK, &bytes, &r, &found, err) == ERR_OK &&
-        found) {
-        work->n_refits = bytes_get_int(&r, work->table->n_folds);
-        get_folds(&r, work, &work->refit, work->n_refits);
-        err_kept(checkpoint_check(&r, err));
-    }
-    mem_free(bytes);
-    return err->code;
-}
-
 enum err_code auto_save(const struct auto_work *work, int candidate, struct err *err)
 {
     const struct auto_candidate *c = &work->table->candidates[candidate];
@@ -186,7 +133,12 @@ enum err_code auto_save(const struct auto_work *work, int candidate, struct err 
     bytes_put_u32(&w, (uint32_t)c->n_folds);
     bytes_put_f64(&w, &c->seconds, 1);
     bytes_put_text(&w, c->why);
-    put_folds(&w, work, &work->scores[candidate], c->n_folds);
+    bytes_put_f64(&w, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
+    for (int i = 0; i < work->rows.n; i++) {
+        if (work->fold[i] < c->n_folds) {
+            put_row(&w, &work->scores[candidate], i, work->rows.o);
+        }
+    }
     return checkpoint_save(work->run->run.checkpoint, FIRST_TASK + candidate, &w, err) == ERR_OK
                ? save_time(work, err)
                : err->code;
@@ -213,7 +165,12 @@ enum err_code auto_load(struct auto_work *work, int candidate, struct err *err)
             memcpy(c->why, why, strlen(why) + 1);
         }
         mem_free(why);
-        get_folds(&r, work, &work->scores[candidate], c->n_folds);
+        bytes_get_f64(&r, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
+        for (int i = 0; i < work->rows.n; i++) {
+            if (work->fold[i] < c->n_folds) {
+                get_row(&r, &work->scores[candidate], i, work->rows.o);
+            }
+        }
         err_kept(checkpoint_check(&r, err));
     }
     mem_free(bytes);

@@ -350,27 +350,12 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
     return err->code;
 }
 
-/* Multiplies the spread of a posterior by what a cross-validation says. */
-static void widen(struct trainee *t)
-{
-    double spread = t->run->spread;
-    struct model *model = t->model;
-    if (!(spread > 0.0) || model->gaussian.n_members == 0) {
-        return;
-    }
-    gauss_mixture_widen(&model->gaussian, spread);
-    for (int j = 0; model->noise_sigma != NULL && j < model->o; j++) {
-        model->noise_sigma[j] *= spread;
-    }
-}
-
 static enum err_code solve_whole(struct trainee *t, struct err *err)
 {
     struct solver_result result = {.m = 0};
     if (solve_part(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
         add_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
         train_noise_add(t, t->model, &result, 1, err) == ERR_OK) {
-        widen(t);
         err_kept(report_append(&t->model->report, &result.report, NULL, err));
     }
     solver_result_release(&result);

@@ -128,8 +128,6 @@ struct train_run {
     const double *cross_noise;
     const struct train_cross *cross; /* where no rows are kept the model's scores are of these
                                         predictions; NULL: it has none then */
-    double spread; /* by which the standard deviations of Gaussian posteriors and of noise that the
-                      solver learned are multiplied; 0: they stay */
     struct report *report; /* moves to the model, whose own report follows it; NULL: none */
     const struct cancel *cancel;
     const struct checkpoint *checkpoint; /* may be NULL */

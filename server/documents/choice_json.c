@@ -25,7 +25,6 @@ void choice_table_take(struct choice_table *self, const struct auto_table *table
                                   .n_rows = table->n_rows,
                                   .n_folds = table->n_folds,
                                   .n_scored = table->n_scored,
-                                  .spread = table->spread,
                                   .current = table->current};
     for (int i = 0; i < table->n; i++) {
         const struct auto_candidate *c = &table->candidates[i];
@@ -162,8 +161,6 @@ static void take_report(const struct model *model, struct choice_table *table)
     table->n_rows = count_of(report, PREFIX "rows");
     table->n_folds = count_of(report, PREFIX "folds");
     table->n_scored = count_of(report, PREFIX "scored_folds");
-    const struct report_item *spread = report_find(report, PREFIX "spread");
-    table->spread = spread != NULL && spread->n > 0 ? spread->values[0] : 0.0;
     table->current = table->n;
 }
 
@@ -262,7 +259,6 @@ void choice_json_write(struct json_write *json, const char *key, const struct ch
     json_write_int(json, "rows", table->n_rows);
     json_write_int(json, "folds", table->n_folds);
     json_write_int(json, "scored_folds", table->n_scored);
-    json_write_real(json, "spread", table->spread > 0.0 ? table->spread : (double)NAN);
     json_write_text(json, "current",
                     table->current < table->n ? table->lines[table->current].name : NULL);
     json_write_array(json, "candidates");

@@ -2,8 +2,7 @@
 /*
  * The candidates of auto as clients see them, of a running job and of the model that came of it:
  *
- *   {"rows":90,"folds":5,"scored_folds":5,"spread":1.1,
- *    "current":null,
+ *   {"rows":90,"folds":5,"scored_folds":5,"current":null,
  *    "candidates":[{"name":"evidence_16x2_constant","solver":"evidence","width":16,"layers":2,
  *                   "basis":"constant","output_scaling":"standard","outcome":"chosen",
  *                   "why":"it has the best score","folds":5,"score":-1.2,"standard_error":0.1,
@@ -35,8 +34,7 @@ struct choice_line {
 struct choice_table {
     int n; /* 0: nothing is chosen */
     int n_rows, n_folds, n_scored;
-    double spread; /* by which the folds widened the model; 0: they did not */
-    int current;   /* the candidate whose turn it is; n: none */
+    int current; /* the candidate whose turn it is; n: none */
     struct choice_line lines[AUTO_MAX_CANDIDATES];
 };
 

@@ -4,6 +4,7 @@
 
 import contextlib
 import json
+import math
 import random
 import re
 import sqlite3
@@ -228,6 +229,28 @@ class Auto(ClientTest):
         version = self.ended(job["id"])["version"]
         told = self.ok(200, "GET", f"/v1/models/m/versions/{version}")[1]
         self.assertEqual(told["architecture"]["width"], 4)
+
+    def test_noise_of_logarithms_grows_with_the_output(self):
+        rng = random.Random(4)
+        x = [[rng.uniform(-1, 1)] for _ in range(80)]
+        y = [[math.exp(2 * a + 0.05 * rng.gauss(0, 1))] for a, in x]
+        self.ok(201, "POST", "/v1/models/m/data", {"inputs": x, "outputs": y})
+        job = self.train({"solver": "evidence", **SMALL, "scaling": {"outputs": "log"}})
+        version = self.ok(200, "GET", f"/v1/models/m/versions/{self.ended(job['id'])['version']}")[1]
+        noise = version["noise"]
+        self.assertTrue(noise["of_logarithms"])
+        self.assertAlmostEqual(noise["sigma"][0], 0.05, delta=0.015)
+        found = self.ok(200, "POST", "/predict", {
+            "model": "m", "inputs": [[-0.9], [0.9]], "return": ["mean", "noise_variance"]})[1]
+        for (mean,), (variance,) in zip(found["mean"], found["noise_variance"]):
+            self.assertAlmostEqual(variance / mean**2, math.expm1(noise["sigma"][0]**2), places=9)
+        # The document says so, and the model that is made of it predicts the same.
+        document = self.ok(200, "GET", "/v1/models/m/versions/1/export")[1]
+        self.assertEqual(document["noise"], noise)
+        self.ok(201, "PUT", "/v1/models/copy", document)
+        copy = self.ok(200, "POST", "/predict", {
+            "model": "copy", "inputs": [[-0.9], [0.9]], "return": ["mean", "noise_variance"]})[1]
+        self.assertEqual((copy["mean"], copy["noise_variance"]), (found["mean"], found["noise_variance"]))
 
     def test_a_poor_choice_for_the_rows_names_a_better_one(self):
         self.upload()

@@ -38,6 +38,9 @@ static struct model *model_of_noise(double noise, bool logs)
         }
     }
     set_scalers(&setup, model);
+    for (int a = 0; logs && a < model->o; a++) {
+        model->out[a] = (struct scaler){SCALER_LOG, 0.7, 1.5};
+    }
     model->noise_of_logs = logs;
     ck_assert_msg(model_publish(model, &err) == ERR_OK, "%s", err.msg);
     return model;
