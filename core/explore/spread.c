@@ -152,7 +152,7 @@ static enum err_code fill_noise(const struct model *model, const struct spread_p
                                         .cancel = points->cancel};
     size_t cells = (size_t)out->n * (size_t)out->o;
     memset(out->noise, 0, cells * sizeof *out->noise);
-    if (!model->noise_predicted) {
+    if (!model->noise_predicted && !model->noise_of_logs) {
         for (size_t c = 0; model->noise_sigma != NULL && c < cells; c++) {
             double sigma = model->noise_sigma[points->outputs[c % (size_t)out->o]];
             out->noise[c] = sigma * sigma;

@@ -109,6 +109,16 @@ static void put_posterior(struct bytes_writer *w, const struct model *model, uin
     }
 }
 
+/* What the noise is, where the format says so. */
+enum { NOISE_OF_OUTPUTS, NOISE_IS_PREDICTED, NOISE_OF_LOGS };
+
+static int noise_kind(const struct model *model)
+{
+    return model->noise_predicted ? NOISE_IS_PREDICTED
+           : model->noise_of_logs ? NOISE_OF_LOGS
+                                  : NOISE_OF_OUTPUTS;
+}
+
 enum err_code codec_encode(const struct model *model, unsigned char **bytes, size_t *n_bytes,
                            struct err *err)
 {
@@ -122,7 +132,7 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     bytes_put_u32(&w, format);
     put_arch(&w, &model->net.arch);
     if (format >= 3) {
-        bytes_put_u32(&w, model->noise_predicted);
+        bytes_put_u32(&w, (uint32_t)noise_kind(model));
     }
     if (spaced) {
         space_encode(&w, model->space);
@@ -214,7 +224,7 @@ struct head {
     struct scaler *in;
     struct scaler *out;
     double *noise_sigma;
-    bool noise_predicted;
+    bool noise_predicted, noise_of_logs;
     int m;
     int n_members; /* of a Gaussian posterior; 0: draws */
 };
@@ -236,7 +246,9 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
         return err_set(err, ERR_CORRUPT, "the stored architecture is damaged");
     }
     int o = arch_n_outputs(&head->arch);
-    if (head->format >= 3 && bytes_get_int(r, 1) == 1) {
+    int noise = head->format >= 3 ? bytes_get_int(r, NOISE_OF_LOGS) : NOISE_OF_OUTPUTS;
+    head->noise_of_logs = noise == NOISE_OF_LOGS;
+    if (noise == NOISE_IS_PREDICTED) {
         head->noise_predicted = true;
         o /= 2;
         r->failed = r->failed || o == 0;
@@ -307,6 +319,7 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
     memcpy(model->in, head.in, (size_t)model->d * sizeof *model->in);
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
+    model->noise_of_logs = head.noise_of_logs;
     head.noise_sigma = NULL;
     const struct codec_reading how = {.format = head.format, .within = within};
     get_body(&r, &how, head.n_members, model);

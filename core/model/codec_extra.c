@@ -401,9 +401,9 @@ static bool needs_format_3(const struct model *model)
     for (int i = 0; i < N_SCORES && copy.n_rows > 0; i++) {
         scores = scores || *list[i].array != NULL;
     }
-    return scores || model->noise_predicted || model->gaussian.n_members > 0 ||
-           model->conformal.method != CONFORMAL_NONE || model->report.n_items > 0 ||
-           model->report.n_warnings > 0;
+    return scores || model->noise_predicted || model->noise_of_logs ||
+           model->gaussian.n_members > 0 || model->conformal.method != CONFORMAL_NONE ||
+           model->report.n_items > 0 || model->report.n_warnings > 0;
 }
 
 uint32_t codec_format(const struct model *model)

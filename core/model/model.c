@@ -243,6 +243,14 @@ static enum err_code check_values(const struct model *model, struct err *err)
 /* When a second head predicts the noise, nothing else may state it. */
 static enum err_code check_noise(const struct model *model, struct err *err)
 {
+    bool logs = false;
+    for (int j = 0; j < model->o; j++) {
+        logs = logs || model->out[j].kind == SCALER_LOG;
+    }
+    if (model->noise_of_logs && (!logs || model->noise_sigma == NULL)) {
+        return err_set(err, ERR_INVALID,
+                       "noise of logarithms needs a sigma, and an output that is scaled by log");
+    }
     if (!model->noise_predicted) {
         return ERR_OK;
     }

@@ -32,12 +32,15 @@ struct model_float32_error {
 
 struct model {
     struct resnet net;
-    int d, o;             /* inputs, of which the network has more when there are categories;
-                             outputs after the final map, half of the network's outputs when the
-                             noise is predicted */
-    struct scaler *in;    /* [d] */
-    struct scaler *out;   /* [o] */
-    double *noise_sigma;  /* [o] standard deviation of the noise; NULL: not known; mem */
+    int d, o;            /* inputs, of which the network has more when there are categories;
+                            outputs after the final map, half of the network's outputs when the
+                            noise is predicted */
+    struct scaler *in;   /* [d] */
+    struct scaler *out;  /* [o] */
+    double *noise_sigma; /* [o] standard deviation of the noise; NULL: not known; mem */
+    bool noise_of_logs;  /* noise_sigma of outputs that are scaled by their logarithm is that of the
+                            logarithm: at a row the noise is that of a lognormal with the mean that
+                            is predicted, (exp(sigma^2) - 1) mean^2. Else it is the output's */
     bool noise_predicted; /* the network's outputs are o means and o log variances (objective.h),
                              and noise_sigma is NULL */
     int m;                /* draws */

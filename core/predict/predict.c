@@ -221,7 +221,7 @@ static double noise_variance_of(const struct predict_call *call, size_t c)
     if (call->noise != NULL) {
         return call->noise[c];
     }
-    return predict_observation_noise(call, c % (size_t)model->o);
+    return predict_observation_noise(call, c % (size_t)model->o, call->out->mean[c]);
 }
 
 /* The results that follow from mean and variance. ERR_NUMERIC where these are not finite. */

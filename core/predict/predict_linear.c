@@ -314,7 +314,8 @@ static void cell_quantiles(const struct predict_call *call, const struct linear_
             mix.var = tile->total;
             mix.var_stride = 1;
         } else {
-            mix.more_var = predict_observation_noise(call, c % o);
+            mix.more_var =
+                predict_observation_noise(call, c % o, call->out->mean[tile->first * o + c]);
         }
         predict_observation_quantiles(call, tile->first * o + c, &mix);
     }

@@ -65,10 +65,13 @@ bool predict_observation_needs_noise(const struct predict_call *call)
             ((req->want & PREDICT_SAMPLES) && req->of_observations));
 }
 
-double predict_observation_noise(const struct predict_call *call, size_t output)
+double predict_observation_noise(const struct predict_call *call, size_t output, double mean)
 {
     const struct model *model = call->model;
     double sigma = model->noise_sigma != NULL ? model->noise_sigma[output] : 0.0;
+    if (model->noise_of_logs && model->out[output].kind == SCALER_LOG) {
+        return mean * mean * expm1(sigma * sigma);
+    }
     sigma = ldexp(sigma, -model_exponent(model, (int)output));
     return sigma * sigma;
 }
@@ -91,7 +94,7 @@ void predict_observation_add_noise(const struct predict_call *call, int sample, 
     size_t o = (size_t)call->model->o;
     uint64_t at = ((uint64_t)sample + (uint64_t)req->first_sample) * o;
     for (size_t a = 0; a < o; a++) {
-        double var = predicted != NULL ? predicted[a] : predict_observation_noise(call, a);
+        double var = predicted != NULL ? predicted[a] : predict_observation_noise(call, a, v[a]);
         v[a] += sqrt(var) * rng_normal_at(req->seed, RNG_OBSERVATION,
                                           (uint32_t)((size_t)req->first_row + row), at + a);
     }

@@ -27,8 +27,9 @@ enum err_code predict_observation_begin(struct predict_call *call, struct arena 
 /* Must a tile keep the noise of each draw or member? */
 bool predict_observation_needs_noise(const struct predict_call *call);
 
-/* The variance that the noise of an output has at all rows; 0 where it is predicted. */
-double predict_observation_noise(const struct predict_call *call, size_t output);
+/* The variance that the noise of an output has where its mean is so much; 0 where it is predicted.
+ * The same at all rows unless it is of the output's logarithm. */
+double predict_observation_noise(const struct predict_call *call, size_t output, double mean);
 
 /* Sets the quantiles of a cell of [n x o]. The mixture's variances are with noise. */
 void predict_observation_quantiles(const struct predict_call *call, size_t cell,

@@ -198,7 +198,9 @@ static void total_quantiles_finish(const struct predict_call *call, const struct
             .stride = cells,
             .var = tile->kept_noise != NULL ? tile->kept_noise + c : NULL,
             .var_stride = cells,
-            .more_var = tile->kept_noise != NULL ? 0.0 : predict_observation_noise(call, c % o)};
+            .more_var = tile->kept_noise != NULL
+                            ? 0.0
+                            : predict_observation_noise(call, c % o, call->out->mean[at])};
         if (!normal_mixture_is_discrete(&mix)) {
             predict_observation_quantiles(call, at, &mix);
             continue;

@@ -16,8 +16,8 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const outcome_names[] = {"waiting", "scored", "chosen", "tied",     "worse",
-                                            "dropped", "failed", "budget", "too_large"};
+static const char *const outcome_names[] = {"waiting", "scored", "chosen", "tied",      "worse",
+                                            "dropped", "failed", "budget", "too_large", "needless"};
 
 NAMES_DEFINE(auto_outcome, enum auto_outcome, outcome_names)
 
@@ -75,7 +75,7 @@ static bool is_reached(const struct auto_work *work, int candidate)
         return c->outcome != AUTO_BUDGET && c->outcome != AUTO_TOO_LARGE;
     }
     return spec->fits > 0 ? (candidate + 1) * work->table->n_scored < spec->fits
-                          : auto_has_work(work, candidate);
+                          : auto_has_work(work, candidate) && !auto_is_needless(work, candidate);
 }
 
 /* Makes *run the number-th training of at most n; the last one weighs as much as its calibration
@@ -143,12 +143,24 @@ static double expected_seconds(const struct auto_work *work, int candidate, doub
     return operations * seconds_of_operation(work, c->spec.solver);
 }
 
+/* Is the budget the one that is taken where none is given? */
+static bool has_own_budget(const struct auto_work *work)
+{
+    return work->run->spec->fits == 0 && !(work->run->spec->seconds > 0.0);
+}
+
+/* Is a candidate left out for another reason than the budget? */
+static bool is_needless(const struct auto_work *work, int candidate)
+{
+    return has_own_budget(work) && auto_is_needless(work, candidate);
+}
+
 /* Are there fits for a candidate and the last training? */
 static bool has_fits(const struct auto_work *work, int candidate)
 {
     int fits = work->run->spec->fits;
-    if (fits == 0 && !(work->run->spec->seconds > 0.0)) {
-        return auto_has_work(work, candidate);
+    if (has_own_budget(work)) {
+        return auto_has_work(work, candidate) && !auto_is_needless(work, candidate);
     }
     int used = 0;
     for (int i = 0; i < candidate; i++) {
@@ -259,7 +271,7 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
     if (c->n_folds > 0) {
         note_scores(work, candidate);
     } else if (c->outcome == AUTO_WAITING && !has_fits(work, candidate)) {
-        c->outcome = AUTO_BUDGET;
+        c->outcome = is_needless(work, candidate) ? AUTO_NEEDLESS : AUTO_BUDGET;
     }
     while (c->outcome == AUTO_WAITING && err->code == ERR_OK) {
         if (has_time(work, candidate)) {

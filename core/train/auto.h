@@ -125,12 +125,13 @@ enum auto_outcome {
     AUTO_WAITING, /* its turn has not come */
     AUTO_SCORED,  /* on all folds that are scored; not chosen yet */
     AUTO_CHOSEN,
-    AUTO_TIED,     /* as good as the chosen one, which is simpler */
-    AUTO_WORSE,    /* by more than a standard error */
-    AUTO_DROPPED,  /* so much worse after some folds that the others were not tried */
-    AUTO_FAILED,   /* `why` has the error */
-    AUTO_BUDGET,   /* not tried, or not on all folds: beyond the budget, or others are exact */
-    AUTO_TOO_LARGE /* not tried: it needs more memory than there may be */
+    AUTO_TIED,      /* as good as the chosen one, which is simpler */
+    AUTO_WORSE,     /* by more than a standard error */
+    AUTO_DROPPED,   /* so much worse after some folds that the others were not tried */
+    AUTO_FAILED,    /* `why` has the error */
+    AUTO_BUDGET,    /* not tried, or not on all folds: beyond the budget */
+    AUTO_TOO_LARGE, /* not tried: it needs more memory than there may be */
+    AUTO_NEEDLESS   /* not tried: the best one has left next to nothing to be learned */
 };
 const char *auto_outcome_name(enum auto_outcome outcome);
 struct names auto_outcome_known(void);

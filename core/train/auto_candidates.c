@@ -424,11 +424,18 @@ void auto_settle_scaling(struct auto_work *work, int candidate)
     }
 }
 
+bool auto_is_needless(const struct auto_work *work, int candidate)
+{
+    const struct auto_table *table = work->table;
+    int best = auto_find_best(work);
+    return table->candidates[candidate].spec.solver != SOLVER_EVIDENCE && best >= 0 &&
+           table->candidates[best].score < EXACT_SCORE;
+}
+
 bool auto_has_work(const struct auto_work *work, int candidate)
 {
     const struct auto_table *table = work->table;
     enum solver_kind solver = table->candidates[candidate].spec.solver;
-    int best = auto_find_best(work);
     double used = 0.0;
     bool is_first = true;
     for (int i = 0; i < candidate; i++) {
@@ -436,9 +443,6 @@ bool auto_has_work(const struct auto_work *work, int candidate)
         int fits = c->outcome == AUTO_WAITING ? table->n_scored : c->n_folds;
         used += c->work * (fits + (c->outcome == AUTO_FAILED));
         is_first = is_first && c->spec.solver != solver;
-    }
-    if (solver != SOLVER_EVIDENCE && best >= 0 && table->candidates[best].score < EXACT_SCORE) {
-        return false;
     }
     return is_first || used + table->candidates[candidate].work * table->n_scored <= AUTO_WORK;
 }

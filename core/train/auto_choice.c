@@ -143,7 +143,10 @@ void auto_choose_again(struct auto_work *work)
         }
     }
     for (int i = 0; i < table->n && chosen < 0; i++) {
-        chosen = all[i].outcome == AUTO_BUDGET || all[i].outcome == AUTO_DROPPED ? i : chosen;
+        chosen = all[i].outcome == AUTO_BUDGET || all[i].outcome == AUTO_DROPPED ||
+                         all[i].outcome == AUTO_NEEDLESS
+                     ? i
+                     : chosen;
     }
     if (chosen >= 0) {
         all[chosen].outcome = AUTO_CHOSEN;

@@ -10,9 +10,7 @@
  *
  * Without a fold a candidate is trained as the last model will be: evidence learns its noise from
  * the rows that train and leaves no rows out for it, while other solvers choose their best epoch
- * and measure their noise on rows left out of those. The noise of logarithms is not known in the
- * unit of the outputs; without a fold it is measured on the rows that train, for the last model in
- * the folds.
+ * and measure their noise on rows left out of those.
  */
 #include "train/auto_priv.h"
 

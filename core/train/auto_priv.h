@@ -55,9 +55,12 @@ enum err_code auto_list_candidates(struct auto_work *work, int width, struct err
 /* ERR_TOO_LARGE: none of the candidates, which need so many bytes at least, has room. */
 enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *err);
 
+/* Would a candidate fit by minibatches where the best one has left next to nothing to be learned?
+ */
+bool auto_is_needless(const struct auto_work *work, int candidate);
+
 /* Of the budget that is taken where none is given: may a candidate be tried, once those before it
- * have been? The first one of each solver is, but for solvers that fit by minibatches where the
- * evidence has left next to nothing to be learned. */
+ * have been? The first one of each solver is. */
 bool auto_has_work(const struct auto_work *work, int candidate);
 
 /* Sets the scaling of a candidate whose turn has come, if it is that of the best one so far. */

@@ -156,7 +156,7 @@ enum err_code auto_load(struct auto_work *work, int candidate, struct err *err)
     }
     if (found) {
         double seconds = 0.0;
-        c->outcome = (enum auto_outcome)bytes_get_int(&r, AUTO_TOO_LARGE);
+        c->outcome = (enum auto_outcome)bytes_get_int(&r, AUTO_NEEDLESS);
         c->n_folds = bytes_get_int(&r, work->table->n_scored);
         bytes_get_f64(&r, &seconds, 1);
         c->seconds = work->run->clock != NULL ? seconds : c->seconds;

@@ -115,6 +115,16 @@ enum err_code train_noise_begin(struct trainee *t, struct err *err)
 
 /* ---- of a result ---- */
 
+static bool any_log(const struct model *model)
+{
+    for (int j = 0; j < model->o; j++) {
+        if (model->out[j].kind == SCALER_LOG) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The root of a^2 + b^2 / n, also where squares are no numbers. */
 static double add_roots(double a, double b, int n)
 {
@@ -146,6 +156,7 @@ enum err_code train_noise_add(const struct trainee *t, struct model *model,
     if (model->noise_sigma == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the noise");
     }
+    model->noise_of_logs = t->n_folds == 1 && any_log(model);
     for (int j = 0; j < model->o; j++) {
         /* The root of the folds' mean variance. */
         model->noise_sigma[j] = add_roots(model->noise_sigma[j], sigma_of(t, result, j), n_folds);
@@ -185,19 +196,16 @@ static enum err_code find_noise(const struct trainee *t, int number, const struc
 }
 
 /*
- * Measures the noise on the kept rows, where it was neither given nor learned, or is known of
- * logarithms only: then on training rows, if there are no others, since that is better than a noise
- * in the wrong unit. number: of the scoring.
+ * Measures the noise on the kept rows, where it was neither given nor learned. Of folds that
+ * learned it of logarithms, whose normalised scores need one number, too: then on training rows, if
+ * there are no others, since that is better than a noise in the wrong unit. number: of the scoring.
  */
 enum err_code train_noise_measure(const struct trainee *t, int number, struct model *model,
                                   struct err *err)
 {
-    bool logs = false;
+    bool known = model->noise_sigma != NULL && (model->noise_of_logs || !any_log(model));
     bool rows = t->kept.n > 0 || t->run->cross_noise != NULL || model->noise_sigma != NULL;
-    for (int j = 0; j < model->o; j++) {
-        logs = logs || model->out[j].kind == SCALER_LOG;
-    }
-    if (model->noise_predicted || !rows || (model->noise_sigma != NULL && !logs)) {
+    if (model->noise_predicted || !rows || known) {
         return ERR_OK;
     }
     double *sigma = mem_alloc_array((size_t)model->o, sizeof *sigma);

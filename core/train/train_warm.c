@@ -24,8 +24,8 @@ void train_warm_release(struct train_warm *warm)
 }
 
 /*
- * warm->log_s, with the default where the noise cannot be used: that of a logarithmic output is
- * stored in another unit than it was learned in, and one near 0 makes a likelihood from which no
+ * warm->log_s, with the default where the noise cannot be used: that of a logarithmic output may
+ * be stored in another unit than it was learned in, and one near 0 makes a likelihood from which no
  * fit can start.
  */
 static enum err_code find_noise(struct train_warm *warm, const struct model *base, struct err *err)
@@ -39,7 +39,8 @@ static enum err_code find_noise(struct train_warm *warm, const struct model *bas
     }
     for (int j = 0; j < base->o; j++) {
         double sigma = base->noise_sigma[j] / base->out[j].scale;
-        bool known = base->out[j].kind != SCALER_LOG && sigma >= MIN_SIGMA;
+        bool in_unit = base->out[j].kind != SCALER_LOG || base->noise_of_logs;
+        bool known = in_unit && sigma >= MIN_SIGMA;
         warm->log_s[j] = known ? log(sigma) : OBJECTIVE_LOG_S_MEAN;
     }
     warm->parts.log_s = warm->log_s;

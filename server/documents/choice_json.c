@@ -225,6 +225,9 @@ static const char *reason_of(const struct choice_table *table, const struct choi
         return table->n_scored > 0 ? "the budget was used up" : "nothing was compared";
     case AUTO_TOO_LARGE:
         return "it needs more memory than the training may have";
+    case AUTO_NEEDLESS:
+        return "the best one leaves next to nothing to be learned, which fits by minibatches do "
+               "not reach";
     }
     return NULL;
 }

@@ -113,10 +113,11 @@ static enum err_code read_scaling(const json_t *document, struct model *model, s
     return model_json_read_scalers(scaling, "outputs", model->o, model->out, err);
 }
 
-/* {"sigma":[..]}, or {"kind":"predicted"} if half of the network's outputs predict the noise. */
+/* {"sigma":[..],"of_logarithms":false}, or {"kind":"predicted"} if half of the network's outputs
+ * predict the noise. */
 static enum err_code read_noise(const json_t *document, struct model *model, struct err *err)
 {
-    static const char *const keys[] = {"sigma", NULL};
+    static const char *const keys[] = {"sigma", "of_logarithms", NULL};
     static const char *const kind_keys[] = {"kind", NULL};
     const json_t *noise = NULL;
     const char *kind = NULL;
@@ -144,6 +145,10 @@ static enum err_code read_noise(const json_t *document, struct model *model, str
     model->noise_sigma = mem_alloc_array((size_t)model->o, sizeof *model->noise_sigma);
     if (model->noise_sigma == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    if (json_read_bool((struct json_members){noise, "noise", err}, "of_logarithms",
+                       &model->noise_of_logs) != ERR_OK) {
+        return err->code;
     }
     return json_read_vector(json_object_get(noise, "sigma"), "noise sigma", model->o,
                             model->noise_sigma, err);

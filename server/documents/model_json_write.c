@@ -58,6 +58,9 @@ void model_json_write_noise(struct json_write *json, const struct model *model)
         json_write_text(json, "kind", "predicted");
     } else {
         json_write_reals(json, "sigma", model->noise_sigma, (size_t)model->o);
+        if (model->noise_of_logs) {
+            json_write_bool(json, "of_logarithms", true);
+        }
     }
     json_write_object_end(json);
 }

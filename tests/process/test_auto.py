@@ -4,6 +4,8 @@
 
 import contextlib
 import json
+import math
+import random
 import re
 import sqlite3
 import time
@@ -190,6 +192,74 @@ class Auto(ClientTest):
                                                       "version": row["version"], "intervals": [0.8]})[1]
             self.assertEqual(found["intervals"][0]["method"], method)
             self.assertLess(found["intervals"][0]["lower"][0][0], found["mean"][0][0])
+
+    def test_the_limit_of_seconds_leaves_time_for_the_last_training(self):
+        noisy, rng = rows(60), random.Random(3)
+        noisy["outputs"] = [[row[0] + rng.gauss(0, 0.3)] for row in noisy["outputs"]]
+        self.ok(201, "POST", "/v1/models/m/data", noisy)
+        # Evidence ends where it rises no more; the ensemble would take longer than anybody waits.
+        endless = {**SMALL, "settings": {"members": 2, "epochs": 1000000}, "limits": {"seconds": 12}}
+        row = self.ended(self.train(endless)["id"])
+        choice = self.check_choice(row["version"])
+        self.assertEqual([(c["solver"], c["outcome"]) for c in choice["candidates"]],
+                         [("evidence", "chosen"), ("ensemble", "budget")])
+        self.assertIn("budget", choice["candidates"][1]["why"])
+        self.assertIsNone(choice["candidates"][0]["seconds"])  # no budget in seconds was given
+
+    def test_what_is_needless_is_said(self):
+        # A plane is learned to the last digit.
+        x = rows(80)["inputs"]
+        self.ok(201, "POST", "/v1/models/m/data", {"inputs": x, "outputs": [[2 * a - b] for a, b in x]})
+        choice = self.check_choice(self.ended(self.train(SMALL)["id"])["version"])
+        self.assertEqual([(c["solver"], c["outcome"]) for c in choice["candidates"]],
+                         [("evidence", "chosen"), ("ensemble", "needless")])
+        self.assertIn("next to nothing", choice["candidates"][1]["why"])
+        # With a budget of its own it is compared.
+        choice = self.check_choice(self.ended(self.train({**SMALL, "budget_fits": 30})["id"])["version"])
+        self.assertNotIn("needless", [c["outcome"] for c in choice["candidates"]])
+
+    def test_a_plain_warm_start_has_the_network_of_its_base(self):
+        self.upload()
+        warm = {"solver": "evidence", "start": "warm"}
+        self.assertIn("no version", self.ok(409, "POST", "/v1/models/m/train", warm)[1]["detail"])
+        self.ended(self.train({"solver": "evidence", **SMALL})["id"])
+        job = self.train(warm)
+        shape = job["request"]["architecture"]
+        self.assertEqual((shape["width"], shape["layers"], shape["basis"]), (4, 1, "constant"))
+        version = self.ended(job["id"])["version"]
+        told = self.ok(200, "GET", f"/v1/models/m/versions/{version}")[1]
+        self.assertEqual(told["architecture"]["width"], 4)
+
+    def test_noise_of_logarithms_grows_with_the_output(self):
+        rng = random.Random(4)
+        x = [[rng.uniform(-1, 1)] for _ in range(80)]
+        y = [[math.exp(2 * a + 0.05 * rng.gauss(0, 1))] for a, in x]
+        self.ok(201, "POST", "/v1/models/m/data", {"inputs": x, "outputs": y})
+        job = self.train({"solver": "evidence", **SMALL, "scaling": {"outputs": "log"}})
+        version = self.ok(200, "GET", f"/v1/models/m/versions/{self.ended(job['id'])['version']}")[1]
+        noise = version["noise"]
+        self.assertTrue(noise["of_logarithms"])
+        self.assertAlmostEqual(noise["sigma"][0], 0.05, delta=0.015)
+        found = self.ok(200, "POST", "/predict", {
+            "model": "m", "inputs": [[-0.9], [0.9]], "return": ["mean", "noise_variance"]})[1]
+        for (mean,), (variance,) in zip(found["mean"], found["noise_variance"]):
+            self.assertAlmostEqual(variance / mean**2, math.expm1(noise["sigma"][0]**2), places=9)
+        # The document says so, and the model that is made of it predicts the same.
+        document = self.ok(200, "GET", "/v1/models/m/versions/1/export")[1]
+        self.assertEqual(document["noise"], noise)
+        self.ok(201, "PUT", "/v1/models/copy", document)
+        copy = self.ok(200, "POST", "/predict", {
+            "model": "copy", "inputs": [[-0.9], [0.9]], "return": ["mean", "noise_variance"]})[1]
+        self.assertEqual((copy["mean"], copy["noise_variance"]), (found["mean"], found["noise_variance"]))
+
+    def test_a_poor_choice_for_the_rows_names_a_better_one(self):
+        self.upload()
+        for solver, warned in (("rms", True), ("evidence", False)):
+            row = self.ended(self.train({"solver": solver, "settings": {"members": 4}})["id"])
+            told = self.ok(200, "GET", f"/v1/models/m/versions/{row['version']}")[1]
+            found = [w for w in told["warnings"] if w["code"] == "better_solver"]
+            self.assertEqual(len(found), int(warned), told["warnings"])
+            self.assertTrue(all("evidence" in w["text"] for w in found))
 
     def test_a_policy_chooses_again(self):
         self.upload()

@@ -185,6 +185,49 @@ START_TEST(the_posterior_is_that_of_dense_algebra)
 }
 END_TEST
 
+/* Each value left out in turn: its variance by the posterior of all others, from a matrix that is
+ * inverted anew without it. */
+START_TEST(variances_of_values_left_out_are_those_without_them)
+{
+    struct err err = ERR_INIT;
+    struct steps s;
+    struct arch arch = two_by_two();
+    static double jac[2 * N * MAX_K], all[MAX_K * MAX_K], h[MAX_K * MAX_K];
+    double determined[MAX_K], logdet, found[2];
+    double expected[2] = {0.0, 0.0};
+    steps_init(&s, &arch, 1, n_rows[_i]);
+    int k_all = s.p.net.n_params;
+    ck_assert_int_eq(levenberg_linearise(&s.lm, &err), ERR_OK);
+    ck_assert_int_eq(levenberg_posterior(&s.lm, &logdet, determined, &err), ERR_OK);
+    ck_assert_int_eq(levenberg_left_out(&s.lm, found, &err), ERR_OK);
+    numeric_jacobian(&s, jac);
+    dense_sums(&s, jac, -1, all);
+    for (int c = 0; c < 2 * s.p.uq.train.n; c++) {
+        const double *row = jac + c * k_all;
+        double sigma = s.lm.sigmas[c % 2];
+        if (isnan(s.p.y[c])) {
+            continue;
+        }
+        for (int i = 0; i < k_all; i++) {
+            for (int j = 0; j < k_all; j++) {
+                h[i * k_all + j] = all[i * k_all + j] - row[i] * row[j] / (sigma * sigma) +
+                                   (i == j ? s.lm.precision[i] : 0.0);
+            }
+        }
+        invert(k_all, h);
+        double variance = sigma * sigma;
+        for (int i = 0; i < k_all * k_all; i++) {
+            variance += row[i / k_all] * h[i] * row[i % k_all];
+        }
+        expected[c % 2] += variance;
+    }
+    for (int j = 0; j < 2; j++) {
+        ck_assert_double_eq_tol(found[j], expected[j], 1e-5 * expected[j]);
+    }
+    steps_release(&s);
+}
+END_TEST
+
 START_TEST(steps_lower_the_loss_to_where_its_gradient_is_0)
 {
     struct err err = ERR_INIT;
@@ -372,6 +415,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, derivatives_match_central_differences, 0, 2);
     tcase_add_loop_test(tc, the_posterior_is_that_of_dense_algebra, 0, 2);
+    tcase_add_loop_test(tc, variances_of_values_left_out_are_those_without_them, 0, 2);
     tcase_add_loop_test(tc, steps_lower_the_loss_to_where_its_gradient_is_0, 0, 2);
     tcase_add_loop_test(tc, steps_are_bent_by_the_second_derivative_along_them, 0, 2);
     tcase_add_test(tc, a_linear_network_needs_one_undamped_step);

@@ -319,6 +319,18 @@ START_TEST(models_that_contradict_themselves_are_refused)
     model->noise_sigma = mem_zalloc_array(1, sizeof(double));
     ck_assert_int_eq(published(model), ERR_INVALID);
 
+    for (int k = 0; k < 4; k++) { /* noise of logarithms needs both */
+        model = empty_model(1, 1);
+        model->noise_of_logs = true;
+        if ((k & 1) != 0) {
+            model->noise_sigma = mem_zalloc_array(1, sizeof(double));
+        }
+        if ((k & 2) != 0) {
+            model->out[0] = (struct scaler){SCALER_LOG, 0.0, 1.0};
+        }
+        ck_assert_int_eq(published(model), k == 3 ? ERR_OK : ERR_INVALID);
+    }
+
     model = empty_model(1, 3);
     const struct gauss_shape shape = {.n_params = model->net.n_params, .n = 1, .with_std = true};
     ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 2, &shape, &err), ERR_OK);

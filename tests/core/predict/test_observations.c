@@ -14,12 +14,14 @@
 
 static const double levels[N_LEVELS] = {1e-6, 0.05, 0.5, 0.95, 0.999};
 
-/* A model of draws. noise: that of every row, or predicted where it is negative. */
-static struct model *model_of_draws(double noise)
+/* A model of draws. noise: that of every row, or predicted where it is negative; logs: it is of the
+ * logarithms. */
+static struct model *model_of_noise(double noise, bool logs)
 {
     struct err err = ERR_INIT;
     struct model *model = NULL;
-    const struct setup setup = {.out = SCALER_STANDARD, .noise_predicted = noise < 0.0};
+    const struct setup setup = {.out = logs ? SCALER_LOG : SCALER_STANDARD,
+                                .noise_predicted = noise < 0.0};
     struct arch arch = arch_of(&setup);
     struct rng rng;
     ck_assert_int_eq(model_new(&arch, M, &model, &err), ERR_OK);
@@ -36,8 +38,17 @@ static struct model *model_of_draws(double noise)
         }
     }
     set_scalers(&setup, model);
+    for (int a = 0; logs && a < model->o; a++) {
+        model->out[a] = (struct scaler){SCALER_LOG, 0.7, 1.5};
+    }
+    model->noise_of_logs = logs;
     ck_assert_msg(model_publish(model, &err) == ERR_OK, "%s", err.msg);
     return model;
+}
+
+static struct model *model_of_draws(double noise)
+{
+    return model_of_noise(noise, false);
 }
 
 /* Values and noise variances of a draw at a row, by the network alone. */
@@ -263,6 +274,52 @@ START_TEST(samples_of_observations_have_the_noise_of_their_draws)
 }
 END_TEST
 
+/* Noise of a logarithm is a share of what is predicted: of the mean, and of each sample. */
+START_TEST(noise_of_logarithms_grows_with_the_output)
+{
+    struct model *plain = model_of_draws(1.0);
+    struct model *logs = model_of_noise(0.3, true);
+    struct arena arena = ARENA_INIT;
+    struct predict_result r;
+    double *function;
+    double x[N * D];
+    mixed_rows(x, N);
+    double *z = noise_of_samples(plain, x, &arena, &function);
+    double *noise = noise_of_samples(logs, x, &arena, &function);
+    struct predict_request req = quantiles_at(x);
+    req.want |= PREDICT_MEAN | PREDICT_VARIANCE | PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
+    run(logs, &req, &arena, &r);
+    double least = INFINITY;
+    double most = 0.0;
+    for (int c = 0; c < N * O; c++) {
+        double sigma = 0.3 * (1.0 + c % O);
+        double share = exp(sigma * sigma) - 1.0;
+        double expected = r.mean[c] * r.mean[c] * share;
+        double values[M];
+        double var[M];
+        ck_assert_double_eq_tol(r.noise_variance[c], expected, 1e-12 * expected);
+        ck_assert_double_eq_tol(r.total_variance[c], r.variance[c] + expected, 1e-12 * expected);
+        for (int j = 0; j < M; j++) {
+            size_t at = (size_t)(j * N * O + c);
+            double by = z[at] / (1.0 + c % O) * function[at] * sqrt(share);
+            ck_assert_double_eq_tol(noise[at], by, 1e-9 * (fabs(by) + function[at]));
+            values[j] = function[at];
+            var[j] = expected;
+        }
+        for (int k = 0; k < N_LEVELS; k++) {
+            double found = below(M, values, var, r.total_quantiles[k * N * O + c]);
+            ck_assert_double_eq_tol(found, levels[k], 1e-10 * levels[k] + 1e-14);
+        }
+        least = c % O == 0 ? fmin(least, expected) : least;
+        most = c % O == 0 ? fmax(most, expected) : most;
+    }
+    ck_assert_double_gt(most, 2.0 * least);
+    arena_release(&arena);
+    model_unref(plain);
+    model_unref(logs);
+}
+END_TEST
+
 START_TEST(samples_of_observations_in_closed_form_have_noise)
 {
     struct model *model = gaussian_model(&setups[0]);
@@ -319,6 +376,7 @@ int main(void)
     tcase_add_test(tc, quantiles_without_any_noise_are_those_of_the_draws);
     tcase_add_test(tc, quantiles_of_odd_mixtures_are_found);
     tcase_add_test(tc, samples_of_observations_have_the_noise_of_their_draws);
+    tcase_add_test(tc, noise_of_logarithms_grows_with_the_output);
     tcase_add_test(tc, samples_of_observations_in_closed_form_have_noise);
     tcase_add_test(tc, what_says_nothing_of_observations_is_refused);
     suite_add_tcase(suite, tc);

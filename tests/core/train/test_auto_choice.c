@@ -384,12 +384,13 @@ START_TEST(ensembles_are_tried_where_something_is_left)
     l.table.candidates[0].outcome = AUTO_SCORED;
     l.table.candidates[0].n_folds = 1;
     l.table.candidates[0].score = 1.0;
-    ck_assert(auto_has_work(&l.work, first));
+    ck_assert(auto_has_work(&l.work, first) && !auto_is_needless(&l.work, first));
     l.table.candidates[0].work = 10.0 * AUTO_WORK;
     ck_assert(auto_has_work(&l.work, first));
     ck_assert(!auto_has_work(&l.work, l.table.n - 1));
     l.table.candidates[0].score = -4.0;
-    ck_assert(!auto_has_work(&l.work, first));
+    ck_assert(auto_is_needless(&l.work, first));
+    ck_assert(!auto_is_needless(&l.work, 0)); /* evidence is not */
     release(&l);
 }
 END_TEST

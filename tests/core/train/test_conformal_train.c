@@ -149,8 +149,9 @@ START_TEST(the_model_of_a_fold_has_not_seen_it)
 }
 END_TEST
 
-/* A sigma that was given of logarithms is no sigma of the outputs, kept rows or not. */
-START_TEST(noise_of_logarithms_is_told_in_the_outputs_units)
+/* A sigma that was given of logarithms stays one, kept rows or not; where folds need one number for
+ * their scores, it is measured in the outputs' units. */
+START_TEST(noise_of_logarithms_is_told_as_that)
 {
     enum { N = 60 };
     const double sigma[] = {0.1, 0.1};
@@ -163,7 +164,8 @@ START_TEST(noise_of_logarithms_is_told_in_the_outputs_units)
             y[i * O + j] = 1000.0 * exp(x[i] + 0.1 * rng_normal(&rng));
         }
     }
-    for (int kept = 0; kept < 2; kept++) {
+    for (int k = 0; k < 4; k++) {
+        bool folds = k >= 2;
         struct train_spec spec = train_defaults(SOLVER_ENSEMBLE);
         struct train_run run = {
             .spec = &spec, .data = {.n = N, .d = D, .o = O, .x = x, .y = y}, .n_threads = 1};
@@ -176,10 +178,19 @@ START_TEST(noise_of_logarithms_is_told_in_the_outputs_units)
         spec.n_noise_sigmas = O;
         spec.noise_sigmas = (double *)sigma;
         spec.output_scaling = SCALER_LOG;
-        spec.validation = kept == 1 ? 0.3 : 0.0;
+        spec.validation = (k & 1) != 0 ? 0.3 : 0.0;
+        if (folds) {
+            spec.calibration.method = CONFORMAL_CV_PLUS;
+            spec.calibration.folds = 3;
+        }
         ck_assert_int_eq(train_resolve(&spec, D, O, &err), ERR_OK);
         ck_assert_msg(train_run(&run, &model, &err) == ERR_OK, "%s", err.msg);
+        ck_assert_int_eq(model->noise_of_logs, !folds);
         for (int j = 0; j < O; j++) {
+            if (!folds) {
+                ck_assert_double_eq_tol(model->noise_sigma[j], sigma[j], 1e-15);
+                continue;
+            }
             /* A tenth of outputs between 368 and 2718. */
             ck_assert_double_gt(model->noise_sigma[j], 30.0);
             ck_assert_double_lt(model->noise_sigma[j], 400.0);
@@ -533,7 +544,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, trainings_give_the_intervals_of_their_folds);
     tcase_add_test(tc, the_model_of_a_fold_has_not_seen_it);
-    tcase_add_test(tc, noise_of_logarithms_is_told_in_the_outputs_units);
+    tcase_add_test(tc, noise_of_logarithms_is_told_as_that);
     tcase_add_loop_test(tc, an_interrupted_training_ends_with_the_same_folds, 0, 2);
     tcase_add_test(tc, split_covers_as_often_as_it_must);
     tcase_add_test(tc, split_covers_over_calibrations);

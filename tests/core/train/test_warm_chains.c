@@ -333,6 +333,12 @@ START_TEST(noise_that_nobody_learned_starts_where_it_does_cold)
     spec.output_scaling = SCALER_LOG;
     struct model *base = train(spec, &rows, MAX, NULL, NULL);
     int k = base->net.n_params;
+    ck_assert(base->noise_of_logs);
+    start_of(base, SAMPLER_NUTS, 0, 2, &start);
+    ck_assert_double_eq_tol(start.q0[k], log(base->noise_sigma[0] / base->out[0].scale), 1e-12);
+    solver_chain_start_release(&start);
+    /* As if folds had measured it in the output's unit. */
+    base->noise_of_logs = false;
     start_of(base, SAMPLER_NUTS, 0, 2, &start);
     ck_assert_double_eq(start.q0[k], OBJECTIVE_LOG_S_MEAN);
     solver_chain_start_release(&start);
