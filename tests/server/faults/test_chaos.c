@@ -81,18 +81,17 @@ static void check_registry(void)
 /* Fails allocation 1, 2, .. of a request until it gets by without; its status then. */
 static int shake_request(const struct loopback_request *request)
 {
-    struct loopback_answer answer = {.out = NULL};
     for (long at = 1;; at = stride_next(at, memory->step)) {
         long live = mem_live();
         memory->fail_after(at, memory->for_ever);
-        int status = loopback_send(&loop, request, &answer);
+        int status = loopback_send(&loop, request, &(struct loopback_answer){.out = NULL});
         long attempts = memory->attempts();
         memory->fail_after(0, false);
         if (attempts < at) {
             return status;
         }
-        /* A failure after the commit leaves a success (2xx, 3xx) that only this connection misses. */
-        ck_assert_msg(status == 503 || status / 200 == 1 || status == 308 || status == LOOPBACK_CUT,
+        /* A failure after the commit leaves a success that only this connection does not see. */
+        ck_assert_msg(status == 503 || (status >= 200 && status < 400) || status == LOOPBACK_CUT,
                       "%s, allocation %ld: %d", request->path, at, status);
         /* Memory may stay in caches that belong to the server, never in the request. */
         ck_assert_msg(mem_live() <= live + 40, "%s, allocation %ld: %ld blocks stay", request->path,
@@ -207,8 +206,6 @@ START_TEST(reading_and_predicting_survive)
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1/export", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/metrics", NULL), 200);
-    ck_assert_int_eq(shake(HTTP_GET, "/ui", NULL), 308);
-    ck_assert_int_eq(shake(HTTP_GET, "/ui/app.js", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/ui", NULL), 308);
     ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", everything,
                                    &(struct loopback_answer){.out = answer, .size = 4096}),
