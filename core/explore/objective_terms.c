@@ -53,10 +53,11 @@ enum err_code terms_values(const struct terms *terms, int n, const double *x, do
     int level = 0;
     for (int t = 0; t < terms->n; t++) {
         const struct term *term = &terms->list[t];
-        const double *quantile = result.quantiles + (size_t)level * (size_t)n * o;
+        size_t of_level = (size_t)level * (size_t)n * o;
         for (size_t i = 0; i < (size_t)n; i++) {
             size_t at = i * o + (size_t)term->output;
-            double number = term->kind == TERM_QUANTILE ? quantile[at] : result.mean[at];
+            double number =
+                term->kind == TERM_QUANTILE ? result.quantiles[of_level + at] : result.mean[at];
             number += term->kind == TERM_BOUND ? term->k * result.std[at] : 0.0;
             values[i * (size_t)terms->n + (size_t)t] = term_of(term, number);
         }

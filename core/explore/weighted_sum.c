@@ -199,10 +199,10 @@ static enum err_code run_weight(void *ctx, int worker, int weight, struct err *e
                                .scratch = ARENA_INIT};
     size_t n = (size_t)terms->n;
     search.values = arena_alloc_array(&arena, n * ((size_t)sums->region->d + 1), sizeof(double));
-    search.gradients = search.values + n;
     if (search.values == NULL) {
         err_set(err, ERR_NOMEM, "no memory for a search");
     } else {
+        search.gradients = search.values + n;
         err_kept(search_weight(&search, weight, &arena, err));
     }
     arena_release(&search.scratch);
