@@ -110,7 +110,7 @@ enum err_code analysis_values(const struct analysis *a, int n, const double *x,
                               struct arena *scratch, double *y, struct err *err)
 {
     const struct field_rows rows = {.m = a->field->m, .n = n, .x = x};
-    if (cancel_is_requested(a->run->cancel)) {
+    if (cancel_is_requested(a->run->terms.cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in an analysis");
     }
     return a->field->ops->values(a->field, &rows, scratch, y, err);
@@ -233,7 +233,7 @@ static void report(struct work *work)
 {
     const struct analyse_run *run = work->a->run;
     int done = atomic_fetch_add(&work->n_done, 1) + 1;
-    replicate_report(run->progress, run->progress_ctx, done, work->a->replicates);
+    replicate_report(run->terms.progress, run->terms.progress_ctx, done, work->a->replicates);
 }
 
 static enum err_code run_replicate(void *ctx, int worker, int task, struct err *err)
@@ -243,10 +243,10 @@ static enum err_code run_replicate(void *ctx, int worker, int task, struct err *
     struct arena *scratch = &work->scratch[worker];
     double *out = work->all + (size_t)task * replicate_size(a);
     bool found = false;
-    if (cancel_is_requested(a->run->cancel)) {
+    if (cancel_is_requested(a->run->terms.cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in an analysis");
     }
-    const struct checkpoint *checkpoint = a->run->checkpoint;
+    const struct checkpoint *checkpoint = a->run->terms.checkpoint;
     if (replicate_load(checkpoint, task, replicate_size(a), out, &found, err) == ERR_OK && !found &&
         a->ops->replicate(a, task, scratch, out, err) == ERR_OK &&
         check_statistics(a, out, err) == ERR_OK) {
@@ -262,7 +262,7 @@ static enum err_code run_replicate(void *ctx, int worker, int task, struct err *
 static enum err_code run_replicates(struct work *work, struct err *err)
 {
     const struct analysis *a = work->a;
-    int threads = a->run->n_threads < a->replicates ? a->run->n_threads : a->replicates;
+    int threads = a->run->terms.n_threads < a->replicates ? a->run->terms.n_threads : a->replicates;
     work->all = mem_alloc_array((size_t)a->replicates * replicate_size(a), sizeof *work->all);
     work->scratch = mem_zalloc_array((size_t)threads, sizeof *work->scratch);
     if (work->all == NULL || work->scratch == NULL) {

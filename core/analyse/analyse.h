@@ -22,7 +22,7 @@
 
 #include "analyse/field.h"
 #include "analyse/law.h"
-#include "base/checkpoint.h"
+#include "analyse/terms.h"
 #include "base/names.h"
 
 enum analyse_kind {
@@ -127,12 +127,8 @@ struct analyse_result {
 struct analyse_run {
     const struct analyse_spec *spec;
     const struct field *field;
-    const struct law *laws; /* [d] */
-    int n_threads;
-    const struct cancel *cancel;         /* NULL: nobody can cancel */
-    const struct checkpoint *checkpoint; /* NULL: nothing is saved; task: a replicate */
-    progress_fn *progress;               /* NULL: nobody watches */
-    void *progress_ctx;
+    const struct law *laws;     /* [d] */
+    struct analyse_terms terms; /* tasks of the checkpoint: replicates */
 };
 
 /*

@@ -120,7 +120,7 @@ static enum err_code add_block(const struct analysis *a, const struct pass *pass
     struct arena inner = ARENA_INIT;
     for (int j = 0; j < a->field->m && err->code == ERR_OK; j++) {
         const struct field_rows rows = {.first = j, .m = 1, .n = n, .x = pass->x};
-        if (cancel_is_requested(a->run->cancel)) {
+        if (cancel_is_requested(a->run->terms.cancel)) {
             err_set(err, ERR_CANCELLED, "cancelled in an analysis");
         } else if (a->field->ops->jacobian(a->field, &rows, &inner, pass->jac, err) == ERR_OK) {
             double *of_draw = out + (size_t)j * a->n_statistics;

@@ -103,7 +103,7 @@ enum err_code failure_margins(const struct analysis *a, const struct failure_poi
     if (x == NULL || y == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for an analysis");
     }
-    if (cancel_is_requested(a->run->cancel)) {
+    if (cancel_is_requested(a->run->terms.cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in an analysis");
     }
     rows_from_normals(a, points->n, points->z, x);

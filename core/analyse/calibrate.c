@@ -79,7 +79,7 @@ static enum err_code save_chain(struct chain *c, struct err *err)
     bytes_put_f64(&writer, c->logp, n);
     calibrate_ladder_save(&c->ladder, &writer);
     rng_save(&c->rng, &writer);
-    return checkpoint_save(c->work->run->checkpoint, c->number, &writer, err);
+    return checkpoint_save(c->work->run->terms.checkpoint, c->number, &writer, err);
 }
 
 static enum err_code load_chain(struct chain *c, bool *found, struct err *err)
@@ -87,7 +87,7 @@ static enum err_code load_chain(struct chain *c, bool *found, struct err *err)
     void *bytes = NULL;
     struct bytes_reader reader;
     const struct sampler_settings settings = settings_of(c->work->run->spec);
-    if (checkpoint_load(c->work->run->checkpoint, c->number, &bytes, &reader, found, err) !=
+    if (checkpoint_load(c->work->run->terms.checkpoint, c->number, &bytes, &reader, found, err) !=
             ERR_OK ||
         !*found) {
         return err->code;
@@ -154,7 +154,7 @@ static void report(const struct chain *c)
     const struct calibrate_run *run = c->work->run;
     int steps = run->spec->warmup + run->spec->draws;
     int n = c->work->n_groups * run->spec->chains;
-    if (run->progress != NULL) {
+    if (run->terms.progress != NULL) {
         const struct progress progress = {
             .member = c->number,
             .n_members = n,
@@ -163,7 +163,7 @@ static void report(const struct chain *c)
             .loss = -c->ladder.samplers->logp,
             .validation_loss = NAN,
             .fraction = (atomic_load(&c->work->n_done) + (double)c->step / steps) / n};
-        run->progress(run->progress_ctx, &progress);
+        run->terms.progress(run->terms.progress_ctx, &progress);
     }
 }
 
@@ -176,7 +176,7 @@ static enum err_code run_steps(struct chain *c, struct err *err)
         struct sampler_info info;
         bool counts = c->step >= run->spec->warmup;
         calibrate_ladder_step(&c->ladder, counts, &c->rng, &info);
-        if (cancel_is_requested(run->cancel)) {
+        if (cancel_is_requested(run->terms.cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in a calibration");
         }
         if (c->density.err.code != ERR_OK) {
@@ -190,7 +190,7 @@ static enum err_code run_steps(struct chain *c, struct err *err)
             c->work->divergent[c->number] += info.divergent;
         }
         c->step++;
-        if (c->step == end || checkpoint_due(run->checkpoint, c->number)) {
+        if (c->step == end || checkpoint_due(run->terms.checkpoint, c->number)) {
             err_kept(save_chain(c, err));
         }
         report(c);
@@ -258,7 +258,7 @@ static enum err_code finish_group(void *ctx, int worker, int task, struct err *e
         }
         if (density.err.code != ERR_OK) {
             *err = density.err;
-        } else if (cancel_is_requested(work->run->cancel)) {
+        } else if (cancel_is_requested(work->run->terms.cancel)) {
             err_set(err, ERR_CANCELLED, "cancelled in a calibration");
         } else if (spec->temperatures > 1) {
             int temperatures = spec->temperatures;
@@ -442,9 +442,10 @@ enum err_code calibrate_run(const struct calibrate_run *run, struct arena *arena
         if (column == NULL) {
             err_set(err, ERR_NOMEM, "no memory for a calibration");
         } else if (allocate(&work, &scratch, arena, err) == ERR_OK &&
-                   par_run(run->n_threads, work.n_groups * spec->chains, run_chain, &work, err) ==
+                   par_run(run->terms.n_threads, work.n_groups * spec->chains, run_chain, &work,
+                           err) == ERR_OK &&
+                   par_run(run->terms.n_threads, work.n_groups, finish_group, &work, err) ==
                        ERR_OK &&
-                   par_run(run->n_threads, work.n_groups, finish_group, &work, err) == ERR_OK &&
                    summarise(&work, column, err) == ERR_OK) {
             finish(&work, density.inputs);
         }

@@ -29,7 +29,7 @@
 
 #include "analyse/field.h"
 #include "analyse/law.h"
-#include "base/checkpoint.h"
+#include "analyse/terms.h"
 #include "base/names.h"
 
 enum calibrate_error { CALIBRATE_NONE, CALIBRATE_VARIANCE, CALIBRATE_COVARIANCE, CALIBRATE_DRAWS };
@@ -73,11 +73,7 @@ struct calibrate_run {
     const struct field *field;
     const struct law *laws;       /* [d] of the calibrated inputs continuous, the others fixed */
     const double *training_range; /* [d x 2] or NULL */
-    int n_threads;
-    const struct cancel *cancel;
-    const struct checkpoint *checkpoint; /* task: a chain */
-    progress_fn *progress;
-    void *progress_ctx;
+    struct analyse_terms terms;   /* tasks of the checkpoint: chains */
 };
 
 /* Parameters: the k calibrated inputs in the user's units, then the o unknown sigmas, then the o

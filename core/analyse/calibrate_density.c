@@ -427,7 +427,7 @@ static double log_density(void *ctx, const double *q, double *grad)
 {
     struct calibrate_density *d = ctx;
     size_t n = (size_t)d->n_parameters;
-    if (d->err.code != ERR_OK || cancel_is_requested(d->run->cancel)) {
+    if (d->err.code != ERR_OK || cancel_is_requested(d->run->terms.cancel)) {
         return NAN;
     }
     if (grad != NULL) {

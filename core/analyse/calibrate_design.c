@@ -205,7 +205,7 @@ static enum err_code choose(struct design *design, int n, struct arena *arena,
     bool more = out->variance > 0.0;
     while (more && out->n < n) {
         int best = find_best(design);
-        if (cancel_is_requested(design->run->cancel)) {
+        if (cancel_is_requested(design->run->terms.cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in a calibration");
         }
         more = best >= 0;

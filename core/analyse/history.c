@@ -182,18 +182,18 @@ static void report(struct running *running)
     const struct history_run *run = running->work->run;
     int n = run->spec->replicates;
     int done = atomic_fetch_add(&running->n_done, 1) + 1;
-    replicate_report(run->progress, run->progress_ctx, done, n);
+    replicate_report(run->terms.progress, run->terms.progress_ctx, done, n);
 }
 
 static enum err_code run_one(void *ctx, int worker, int task, struct err *err)
 {
     struct running *running = ctx;
     const struct history_work *work = running->work;
-    const struct checkpoint *checkpoint = work->run->checkpoint;
+    const struct checkpoint *checkpoint = work->run->terms.checkpoint;
     size_t n = work->at.all;
     double *out = running->all + (size_t)task * n;
     bool found = false;
-    if (cancel_is_requested(work->run->cancel)) {
+    if (cancel_is_requested(work->run->terms.cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in a history match");
     }
     if (replicate_load(checkpoint, task, n, out, &found, err) == ERR_OK && !found &&
@@ -211,7 +211,7 @@ static enum err_code run_all(struct running *running, struct err *err)
 {
     const struct history_run *run = running->work->run;
     int replicates = run->spec->replicates;
-    int threads = run->n_threads < replicates ? run->n_threads : replicates;
+    int threads = run->terms.n_threads < replicates ? run->terms.n_threads : replicates;
     running->all =
         mem_alloc_array((size_t)replicates * running->work->at.all, sizeof *running->all);
     running->scratch = mem_zalloc_array((size_t)threads, sizeof *running->scratch);

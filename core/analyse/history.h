@@ -58,13 +58,9 @@ struct history_spec {
 struct history_run {
     const struct history_spec *spec;
     int n_waves;
-    const struct field *waves; /* [n_waves] in their order, of the same d and o */
-    const struct law *laws;    /* [d] */
-    int n_threads;
-    const struct cancel *cancel;
-    const struct checkpoint *checkpoint; /* task: a replicate */
-    progress_fn *progress;
-    void *progress_ctx;
+    const struct field *waves;  /* [n_waves] in their order, of the same d and o */
+    const struct law *laws;     /* [d] */
+    struct analyse_terms terms; /* tasks of the checkpoint: replicates */
 };
 
 /* The part of the space that is left after a wave and all before. */

@@ -133,7 +133,7 @@ static enum err_code run_wave(struct pass *pass, int wave, int *n, double *out, 
     const struct field *field = &run->waves[wave];
     size_t cells = (size_t)run->spec->n_experiments * (size_t)field->o;
     int passed = 0;
-    if (cancel_is_requested(run->cancel)) {
+    if (cancel_is_requested(run->terms.cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in a history match");
     }
     set_rows(pass, *n);

@@ -70,6 +70,16 @@ static struct analysis_origin origin_of(const struct attempt *attempt)
                                     .request = attempt->request};
 }
 
+static struct analyse_terms terms_of(const struct attempt *attempt,
+                                     const struct checkpoints *checkpoints)
+{
+    return (struct analyse_terms){.n_threads = attempt->settings->n_threads,
+                                  .cancel = attempt->cancel,
+                                  .checkpoint = &checkpoints->core,
+                                  .progress = attempt->progress,
+                                  .progress_ctx = attempt->progress_ctx};
+}
+
 /* Points to simulate next. */
 struct next_points {
     int n;
@@ -104,11 +114,7 @@ static enum err_code calibrate_once(struct attempt *attempt, const struct analys
     struct calibrate_design next;
     const struct analysis_origin origin = origin_of(attempt);
     struct calibrate_run run = analysis_request_calibration(request);
-    run.n_threads = attempt->settings->n_threads;
-    run.cancel = attempt->cancel;
-    run.checkpoint = &checkpoints->core;
-    run.progress = attempt->progress;
-    run.progress_ctx = attempt->progress_ctx;
+    run.terms = terms_of(attempt, checkpoints);
     if (calibrate_run(&run, &arena, &result, err) == ERR_OK &&
         calibrate_design_find(&run, &result, request->n_next, &arena, &next, err) == ERR_OK &&
         calibration_result_write(&text, request, &origin, &result, &next, err) == ERR_OK) {
@@ -127,11 +133,7 @@ static enum err_code match_once(struct attempt *attempt, const struct analysis_r
     struct history_result result;
     const struct analysis_origin origin = origin_of(attempt);
     struct history_run run = analysis_request_history(request);
-    run.n_threads = attempt->settings->n_threads;
-    run.cancel = attempt->cancel;
-    run.checkpoint = &checkpoints->core;
-    run.progress = attempt->progress;
-    run.progress_ctx = attempt->progress_ctx;
+    run.terms = terms_of(attempt, checkpoints);
     if (history_run(&run, &arena, &result, err) == ERR_OK) {
         const struct next_points points = {result.n_next, result.next};
         history_result_write(&text, request, &origin, &result);
@@ -154,11 +156,7 @@ static enum err_code analyse_once(struct attempt *attempt, struct checkpoints *c
                                 : calibrate_once(attempt, request, checkpoints, err);
     }
     struct analyse_run run = analysis_request_run(request);
-    run.n_threads = attempt->settings->n_threads;
-    run.cancel = attempt->cancel;
-    run.checkpoint = &checkpoints->core;
-    run.progress = attempt->progress;
-    run.progress_ctx = attempt->progress_ctx;
+    run.terms = terms_of(attempt, checkpoints);
     if (analyse_run(&run, &arena, &result, err) == ERR_OK) {
         analysis_result_write(&text, request, &origin, &result);
         err_kept(store_text(attempt, &text, err));

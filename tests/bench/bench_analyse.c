@@ -101,7 +101,8 @@ static double analyse_seconds(const struct model *model, const struct analyse_sp
     if (field_of_model(&of, 1, DRAWS, &arena, &field, &err) != ERR_OK) {
         stop(&err);
     }
-    const struct analyse_run run = {.spec = spec, .field = &field, .laws = laws, .n_threads = 1};
+    const struct analyse_run run = {
+        .spec = spec, .field = &field, .laws = laws, .terms.n_threads = 1};
     double begin = processor_seconds();
     if (analyse_run(&run, &arena, &result, &err) != ERR_OK) {
         stop(&err);

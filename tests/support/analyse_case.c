@@ -51,7 +51,7 @@ void analyse_case_init(struct analyse_case *self, case_fn *fn, int d, int o, int
     self->spec = (struct analyse_spec){
         .seed = 1, .replicates = 16, .n = 256, .input_names = names, .output_names = names};
     self->run = (struct analyse_run){
-        .spec = &self->spec, .field = &self->field, .laws = self->laws, .n_threads = 1};
+        .spec = &self->spec, .field = &self->field, .laws = self->laws, .terms.n_threads = 1};
 }
 
 void analyse_case_release(struct analyse_case *self)

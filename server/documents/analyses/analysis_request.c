@@ -27,8 +27,10 @@ void analysis_request_release(struct analysis_request *request)
 
 struct analyse_run analysis_request_run(const struct analysis_request *request)
 {
-    return (struct analyse_run){
-        .spec = &request->spec, .field = &request->field, .laws = request->laws, .n_threads = 1};
+    return (struct analyse_run){.spec = &request->spec,
+                                .field = &request->field,
+                                .laws = request->laws,
+                                .terms.n_threads = 1};
 }
 
 struct calibrate_run analysis_request_calibration(const struct analysis_request *request)
@@ -37,7 +39,7 @@ struct calibrate_run analysis_request_calibration(const struct analysis_request 
                                   .field = &request->field,
                                   .laws = request->laws,
                                   .training_range = request->of.model->training_range,
-                                  .n_threads = 1};
+                                  .terms.n_threads = 1};
 }
 
 static struct history_run history_from(const struct analysis_request *request, int first)
@@ -46,7 +48,7 @@ static struct history_run history_from(const struct analysis_request *request, i
                                 .n_waves = request->n_earlier + 1 - first,
                                 .waves = request->waves + first,
                                 .laws = request->laws,
-                                .n_threads = 1};
+                                .terms.n_threads = 1};
 }
 
 struct history_run analysis_request_history(const struct analysis_request *request)

@@ -65,7 +65,7 @@ START_TEST(threads_do_not_change_a_bit)
     struct analyse_case four;
     pose(&one, _i);
     pose(&four, _i);
-    four.run.n_threads = 4;
+    four.run.terms.n_threads = 4;
     analyse_case_run(&one);
     analyse_case_run(&four);
     expect_same(&one.result, &four.result);
@@ -94,8 +94,8 @@ START_TEST(what_was_interrupted_goes_on_to_the_same_numbers)
         memory_checkpoint_init(&memory, 1);
         memory.die_after = saves;
         memory.cancel = &cancel;
-        self.run.checkpoint = &memory.checkpoint;
-        self.run.cancel = &cancel;
+        self.run.terms.checkpoint = &memory.checkpoint;
+        self.run.terms.cancel = &cancel;
         ck_assert_int_ne(analyse_run(&self.run, &self.arena, &self.result, &err), ERR_OK);
         memory_checkpoint_revive(&memory);
         atomic_store(&cancel.stop, false);
@@ -116,7 +116,7 @@ START_TEST(a_damaged_checkpoint_is_refused)
     struct err err = ERR_INIT;
     pose(&self, _i);
     memory_checkpoint_init(&memory, 1);
-    self.run.checkpoint = &memory.checkpoint;
+    self.run.terms.checkpoint = &memory.checkpoint;
     analyse_case_run(&self);
     ck_assert_int_gt(memory.n_states, 0);
     memory.states[0].n_bytes -= 1;
@@ -132,7 +132,7 @@ START_TEST(a_cancel_ends_it)
     struct cancel cancel = {.stop = true};
     struct err err = ERR_INIT;
     pose(&self, _i);
-    self.run.cancel = &cancel;
+    self.run.terms.cancel = &cancel;
     ck_assert_int_eq(analyse_run(&self.run, &self.arena, &self.result, &err), ERR_CANCELLED);
     analyse_case_release(&self);
 }

@@ -71,7 +71,7 @@ static void pose(struct posed *p, case_fn *fn, int m)
                                       .sigma = sigma,
                                       .scale = scale};
     p->run = (struct calibrate_run){
-        .spec = &p->spec, .field = &p->base.field, .laws = p->base.laws, .n_threads = 1};
+        .spec = &p->spec, .field = &p->base.field, .laws = p->base.laws, .terms.n_threads = 1};
 }
 
 static void calibrate(struct posed *p)
@@ -380,12 +380,12 @@ START_TEST(threads_and_interruptions_do_not_change_a_bit)
         struct err err = ERR_INIT;
         pose(&p, wavy, 3);
         p.spec = whole.spec;
-        p.run.n_threads = 3;
-        p.run.cancel = &cancel;
+        p.run.terms.n_threads = 3;
+        p.run.terms.cancel = &cancel;
         memory_checkpoint_init(&memory, 17);
         memory.die_after = saves;
         memory.cancel = &cancel;
-        p.run.checkpoint = &memory.checkpoint;
+        p.run.terms.checkpoint = &memory.checkpoint;
         if (saves > 0) {
             ck_assert_int_ne(calibrate_run(&p.run, &p.arena, &p.result, &err), ERR_OK);
             memory_checkpoint_revive(&memory);

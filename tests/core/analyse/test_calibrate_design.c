@@ -49,7 +49,7 @@ static void pose(struct posed *p, int m)
     p->spec = (struct calibrate_spec){
         .n_experiments = 2, .experiments = experiments, .sigma = sigma, .seed = 1};
     p->run = (struct calibrate_run){
-        .spec = &p->spec, .field = &p->base.field, .laws = p->base.laws, .n_threads = 1};
+        .spec = &p->spec, .field = &p->base.field, .laws = p->base.laws, .terms.n_threads = 1};
     p->result = (struct calibrate_result){
         .n_parameters = 1, .k = 1, .inputs = p->inputs, .n_draws = N_DRAWS, .draws = p->draws};
 }

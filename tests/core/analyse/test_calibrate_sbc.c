@@ -109,7 +109,7 @@ START_TEST(ranks_of_the_truth_are_uniform)
         spec.experiments = one;
         spec.seed = (uint64_t)data;
         const struct calibrate_run run = {
-            .spec = &spec, .field = &base.field, .laws = base.laws, .n_threads = 1};
+            .spec = &spec, .field = &base.field, .laws = base.laws, .terms.n_threads = 1};
         ck_assert_msg(calibrate_run(&run, &arena, &result, &err) == ERR_OK, "%s", err.msg);
         for (int p = 0; p < n; p++) {
             int rank = 0;

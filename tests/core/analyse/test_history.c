@@ -58,8 +58,11 @@ static void pose(struct posed *p, case_fn *fn, int o, int m)
                                     .n_experiments = 1,
                                     .experiments = both,
                                     .sigma = sigma};
-    p->run = (struct history_run){
-        .spec = &p->spec, .n_waves = 1, .waves = p->waves, .laws = p->base.laws, .n_threads = 1};
+    p->run = (struct history_run){.spec = &p->spec,
+                                  .n_waves = 1,
+                                  .waves = p->waves,
+                                  .laws = p->base.laws,
+                                  .terms.n_threads = 1};
 }
 
 static void match(struct posed *p)
@@ -274,9 +277,9 @@ START_TEST(threads_and_interruptions_do_not_change_a_bit)
         memory_checkpoint_init(&memory, 1);
         memory.die_after = saves;
         memory.cancel = &cancel;
-        p.run.n_threads = saves == 0 ? 3 : 1;
-        p.run.checkpoint = &memory.checkpoint;
-        p.run.cancel = &cancel;
+        p.run.terms.n_threads = saves == 0 ? 3 : 1;
+        p.run.terms.checkpoint = &memory.checkpoint;
+        p.run.terms.cancel = &cancel;
         if (saves > 0) {
             ck_assert_int_ne(history_run(&p.run, &p.arena, &p.result, &err), ERR_OK);
             memory_checkpoint_revive(&memory);
@@ -346,7 +349,7 @@ START_TEST(what_cannot_be_done_is_refused)
     p.base.laws[0] = p.base.laws[1] = law_of_value(0.0);
     expect_refused(&p, ERR_INVALID, "fixed");
     struct cancel cancel = {.stop = true};
-    p.run.cancel = &cancel;
+    p.run.terms.cancel = &cancel;
     ck_assert_int_eq(history_run(&p.run, &p.arena, &p.result, &err), ERR_CANCELLED);
     release(&p);
 }
