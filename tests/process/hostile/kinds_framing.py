@@ -81,7 +81,7 @@ def upgrade_to_a_websocket(t):
 
 @kind(10, *REFUSALS)
 def very_long_url(t):
-    yield Send(b"GET /" + b"a" * t.rng.choice((8000, 32000, 40000, 200000)) + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    yield Send(b"GET /" + b"a" * t.rng.choice((8000, 15000, 40000, 200000)) + b" HTTP/1.1\r\n" + HOST + b"\r\n")
     yield Read()
 
 
@@ -94,7 +94,7 @@ def very_long_query(t):
 
 @kind(10, 200, *REFUSALS)
 def very_long_header(t):
-    yield Send(request("GET", "/healthz", None, b"X: " + b"a" * t.rng.choice((8000, 32000, 40000, 200000))))
+    yield Send(request("GET", "/healthz", None, b"X: " + b"a" * t.rng.choice((8000, 15000, 40000, 200000))))
     yield Read()
 
 
