@@ -29,7 +29,7 @@ struct kind {
 struct log_writer {
     int fd;
     pthread_t thread;
-    atomic_bool ended;
+    atomic_bool ended;    /* the thread has, or the stop no longer waits for it */
     atomic_bool gives_up; /* the stop waits no longer for the reader */
     struct wake wake;     /* guards what follows */
     size_t begin, used;   /* of the ring */
@@ -122,6 +122,12 @@ static void write_waiting(struct log_writer *w)
     }
 }
 
+static void free_writer(struct log_writer *w)
+{
+    wake_release(&w->wake);
+    mem_free(w);
+}
+
 static void *write_lines(void *arg)
 {
     struct log_writer *w = arg;
@@ -132,7 +138,9 @@ static void *write_lines(void *arg)
         write_waiting(w);
     }
     wake_unlock(&w->wake);
-    atomic_store_explicit(&w->ended, true, memory_order_release);
+    if (atomic_exchange_explicit(&w->ended, true, memory_order_acq_rel)) {
+        free_writer(w); /* nobody waits any longer */
+    }
     return NULL;
 }
 
@@ -145,8 +153,7 @@ enum err_code log_writer_start(int fd, struct log_writer **out, struct err *err)
     w->fd = fd;
     wake_init(&w->wake);
     if (threads_start(&w->thread, "log", write_lines, w, err) != ERR_OK) {
-        wake_release(&w->wake);
-        mem_free(w);
+        free_writer(w);
         return err->code;
     }
     *out = w;
@@ -174,14 +181,15 @@ void log_writer_stop(struct log_writer *w, int max_ms)
     wake_stop(&w->wake);
     if (!wait_for_end(w, max_ms)) {
         atomic_store_explicit(&w->gives_up, true, memory_order_relaxed);
-        if (!wait_for_end(w, 2 * LOOK_MS)) {
-            pthread_detach(w->thread); /* it hangs in the system */
+        pthread_t thread = w->thread;
+        if (!wait_for_end(w, 2 * LOOK_MS) &&
+            !atomic_exchange_explicit(&w->ended, true, memory_order_acq_rel)) {
+            pthread_detach(thread); /* it hangs in the system, and frees the writer at its end */
             return;
         }
     }
     pthread_join(w->thread, NULL);
-    wake_release(&w->wake);
-    mem_free(w);
+    free_writer(w);
 }
 
 bool log_writer_put(struct log_writer *w, const char *line, size_t len)

@@ -44,7 +44,7 @@ enum err_code log_writer_start(int fd, struct log_writer **out, struct err *err)
 
 /*
  * Writes the waiting lines and ends the thread, which gets at most max_ms for it. When the reader
- * of the log has stopped reading, the thread and its memory are left to the end of the process.
+ * of the log has stopped reading, the thread and its memory stay until the system lets it go on.
  * NULL is fine.
  */
 void log_writer_stop(struct log_writer *writer, int max_ms);
