@@ -68,14 +68,19 @@ static void put_exponent(int exponent, char *out, size_t size)
     }
 }
 
+/* value / 10^exponent, in two steps, since 10^308 times a mantissa is as far as numbers go. */
+static double mantissa_of(double value, int exponent)
+{
+    const int half = exponent / 2;
+    return value / pow(10.0, half) / pow(10.0, exponent - half);
+}
+
 /* A number with so many decimals; of one with a power of ten, of its mantissa. */
 static void put_number(double value, int exponent, int decimals, char *out)
 {
     char power[TICKS_LABEL_BYTES] = "";
-    double mantissa = fabs(value);
+    double mantissa = mantissa_of(fabs(value), exponent);
     if (exponent != 0) {
-        /* In two steps, since 10^308 times the mantissa is as far as numbers go. */
-        mantissa = mantissa / pow(10.0, exponent / 2) / pow(10.0, exponent - exponent / 2);
         put_exponent(exponent, power, sizeof power);
     }
     char text[TICKS_LABEL_BYTES];
@@ -102,7 +107,7 @@ static bool is_plain(double size)
 /* 0 for 1, 1 or 2 for others. */
 static int decimals_of_mantissa(double value, int exponent)
 {
-    double mantissa = fabs(value) / pow(10.0, exponent / 2) / pow(10.0, exponent - exponent / 2);
+    double mantissa = mantissa_of(fabs(value), exponent);
     return fabs(mantissa - round(mantissa)) < 0.005 ? 0 : 2;
 }
 
@@ -142,10 +147,14 @@ static void find_at_step(const struct scale *scale, double step, struct ticks *o
     double size = fmax(fabs(scale->lo), fabs(scale->hi));
     int exponent = is_plain(size) ? 0 : exponent_of(size);
     double first = ceil(scale->lo / step - 1e-9);
-    int decimals = decimals_of(step / pow(10.0, exponent / 2) / pow(10.0, exponent - exponent / 2));
+    int decimals = decimals_of(mantissa_of(step, exponent));
     out->n = 0;
-    for (double k = first; k * step <= scale->hi + 1e-9 * step && out->n < TICKS_MAX; k += 1.0) {
+    while (out->n < TICKS_MAX) {
+        double k = first + out->n;
         double value = k * step;
+        if (value > scale->hi + 1e-9 * step) {
+            return;
+        }
         out->at[out->n] = value;
         if (value == 0.0) {
             snprintf(out->labels[out->n], TICKS_LABEL_BYTES, "0");

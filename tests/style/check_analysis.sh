@@ -27,7 +27,7 @@ prepare() {
     if [ ! -f "$build/build.ninja" ]; then
         CC=clang-14 CXX=clang++-14 meson setup "$build" "$top" --buildtype=debugoptimized >/dev/null
     fi
-    headers=$(ninja -C "$build" -t targets all | sed -n 's|^\(schema/.*\.h\): .*|\1|p')
+    headers=$(ninja -C "$build" -t targets all | sed -n 's|^\(s[a-z]*/.*\.h\): .*|\1|p')
     ninja -C "$build" $headers >/dev/null
 }
 
