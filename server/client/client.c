@@ -16,6 +16,7 @@
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "formats/json_read.h"
 
 #define COMMON                                                                                     \
     (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(TOKEN_IN_CLEAR) |                    \
@@ -236,7 +237,7 @@ int client_run(int argc, char **argv)
     struct err err = ERR_INIT;
     /* For the width of characters; numbers keep their points. */
     setlocale(LC_CTYPE, "");
-    json_set_alloc_funcs(mem_alloc, mem_free);
+    json_read_leave();
     signal(SIGPIPE, SIG_IGN);
     interrupt_catch();
     if (args_parse(&command->about, argc - 2, argv + 2, &client.arena, &args, &err) == ERR_OK) {

@@ -87,6 +87,11 @@ void json_read_init(void)
     json_set_alloc_funcs(alloc_for_jansson, free_for_jansson);
 }
 
+void json_read_leave(void)
+{
+    json_set_alloc_funcs(mem_alloc, mem_free);
+}
+
 /* NULL with *ending, or with a reason in *error. */
 static json_t *load(const char *text, size_t len, struct arena *arena, enum ending *ending,
                     json_error_t *error)

@@ -20,6 +20,10 @@
 /* Makes jansson build documents in arenas. Once in a process, before the first use. */
 void json_read_init(void);
 
+/* Makes jansson build documents by mem, each of which ends by json_decref: for a program that only
+ * now and then reads one in an arena. */
+void json_read_leave(void);
+
 /*
  * The document lives in the arena and ends with it; no json_decref is needed. ERR_SYNTAX with line
  * and column; ERR_TOO_LARGE when its values would take more than JSON_READ_MAX_BYTES; ERR_NOMEM.

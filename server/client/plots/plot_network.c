@@ -15,8 +15,10 @@ enum err_code network_open(struct plot *plot, struct network *out, struct err *e
                               .path = arena_printf(plot->arena, "%s/export", plot->path)};
     *out = (struct network){.model = NULL};
     if (client_call(plot->client, &call, &answer, err) == ERR_OK) {
+        json_read_init(); /* the document is read as the server reads one */
         err_kept(model_json_parse(answer.data != NULL ? answer.data : "", answer.n_data, &scratch,
                                   &out->model, err));
+        json_read_leave();
     }
     answer_release(&answer);
     arena_release(&scratch);
