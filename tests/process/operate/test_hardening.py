@@ -7,9 +7,11 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import BINARY, PATIENCE, Server, document
@@ -72,8 +74,14 @@ class CoreFile(unittest.TestCase):
         self.assertEqual(put("PUT", "/v1/models/m", document())[0], 201)
         self.assertEqual(put("POST", "/v1/models/m/predict", {"inputs": [[value, value, value]]},
                              {"Authorization": f"Bearer {secret}"})[0], 200)
-        self.server.process.send_signal(signal.SIGABRT)
-        self.server.process.wait(PATIENCE)
+        # A token is forgotten with its request, so one is under way.
+        head = (f"POST /v1/models/m/predict HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\n"
+                "Content-Length: 9\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", self.server.port)) as half:
+            half.sendall(head.encode())
+            time.sleep(0.2)
+            self.server.process.send_signal(signal.SIGABRT)
+            self.server.process.wait(PATIENCE)
         self.server.log.close()
         cores = []
         for path in glob.glob(os.path.join(self.folder, "core*")):
