@@ -163,6 +163,7 @@ static bool run_with(const struct trial *trial, long at, const char *expected)
     served = false;
     scenario.met = has_met;
     scenario.hasty = trial->for_ever;
+    scenario.may_fail = trial->how == FAULT_SHORT;
     arm(trial, at);
     for (int step = 0; step < N_STEPS; step++) {
         if (!is_of_day(step)) {

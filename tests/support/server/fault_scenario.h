@@ -45,6 +45,7 @@ enum scenario_step {
 struct scenario {
     struct loopback *loop;
     bool (*met)(void); /* has a fault been met? NULL: there is none */
+    bool may_fail;     /* the long job, since what is read seems damaged */
     bool hasty;        /* nobody waits for a job */
     bool done[N_STEPS];
     bool tried[N_STEPS];
