@@ -3,10 +3,10 @@
 """deploy/haproxy-replicas.cfg under load: one writer, three replicas, and what may happen to them.
 
 Clients predict and read through the balancer without a pause. Meanwhile one replica is killed and
-comes back, one is cut off (its network namespace loses its link; without the right to make one it is
-stopped by SIGSTOP), versions are published, and the writer is restarted. A client that writes asks
-after each write for what it has written. Printed: how many requests failed, how soon replicas served
-a new version, how long a write was not answered. The exit status is 1 if a safe request failed, a
+comes back, again and again, one is cut off (its network namespace loses its link; without the right
+to make one it is stopped by SIGSTOP), versions are published, and the writer is restarted. A client
+that writes asks after each write for what it has written. Printed: how many requests failed, how soon
+replicas served a new version, how long a write was not answered. The exit status is 1 if a safe request failed, a
 replica took longer than 5 s, or a client did not see what it had written.
 
 usage: SURROGATED_BIN=build-release/server/surrogated python3 balancer.py [--seconds 60] [--port 28000]
@@ -256,11 +256,14 @@ def events(nodes, writer, seconds, tell):
         time.sleep(max(0.0, began + part * seconds - time.monotonic()))
         tell(f"{time.monotonic() - began:6.1f} s  {what}")
 
-    until(0.10, "replica1 is killed")
-    one.send(signal.SIGKILL)
-    one.process.wait()
-    until(0.25, "replica1 starts again")
-    one.start()
+    until(0.05, "replica1 is killed again and again")
+    while time.monotonic() - began < 0.25 * seconds:
+        one.send(signal.SIGKILL)
+        one.process.wait()
+        time.sleep(0.2)
+        one.start()
+        time.sleep(0.5)
+    until(0.25, "replica1 is left in peace")
     until(0.35, "replica2 is cut off" if two.space else "replica2 is stopped by SIGSTOP (no network namespace)")
     if two.space:
         two.space.link("down")
