@@ -30,6 +30,9 @@ suites() {
     esac
 }
 
+# One test more than there are processors: those of a running server wait for much of their time.
+at_once=$(($(nproc) + 1))
+
 failed=0
 logs=
 for build in $builds; do
@@ -46,7 +49,7 @@ for build in $builds; do
     ninja -C "$folder" >"$folder/ninja.log" 2>&1 || { cat "$folder/ninja.log"; failed=1; continue; }
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         TSAN_OPTIONS=halt_on_error=1:suppressions=$top/tests/tsan.supp \
-        meson test -C "$folder" --print-errorlogs --timeout-multiplier 4 $(suites "$build") ||
+        meson test -C "$folder" --num-processes "$at_once" --print-errorlogs --timeout-multiplier 4 $(suites "$build") ||
         failed=1
 done
 
