@@ -28,180 +28,6 @@ static void show_table(const struct auto_work *work)
     }
 }
 
-static double seconds_now(const struct auto_work *work)
-{
-    return work->run->clock != NULL ? work->run->clock(work->run->ctx) : 0.0;
-}
-
-double auto_seconds_used(const struct auto_work *work)
-{
-    return work->before + seconds_now(work) - work->begun;
-}
-
-void auto_watch_time(struct auto_work *work)
-{
-    if (work->is_watched &&
-        (cancel_is_requested(work->run->run.cancel) || auto_seconds_used(work) > work->seconds)) {
-        cancel_request(&work->stop);
-    }
-}
-
-/* ---- one training, as a part of the whole ---- */
-
-struct stage {
-    struct auto_work *work;
-    double from, to; /* its share of the progress */
-    struct auto_part part;
-};
-
-static void stage_progress(void *ctx, const struct progress *progress)
-{
-    const struct stage *stage = ctx;
-    const struct train_run *run = &stage->work->run->run;
-    struct progress all = *progress;
-    all.fraction = stage->from + progress->fraction * (stage->to - stage->from);
-    if (run->progress != NULL) {
-        run->progress(run->progress_ctx, &all);
-    }
-    auto_watch_time(stage->work);
-}
-
-/* Will a candidate be scored, or has it been? Not certain while its turn has not come. */
-static bool is_reached(const struct auto_work *work, int candidate)
-{
-    const struct auto_spec *spec = work->run->spec;
-    const struct auto_candidate *c = &work->table->candidates[candidate];
-    if (c->outcome != AUTO_WAITING || c->n_folds > 0 || spec->seconds > 0.0) {
-        return c->outcome != AUTO_BUDGET && c->outcome != AUTO_TOO_LARGE;
-    }
-    return spec->fits > 0 ? (candidate + 1) * work->table->n_scored < spec->fits
-                          : auto_has_work(work, candidate) && !auto_is_needless(work, candidate);
-}
-
-/* Makes *run the number-th training of at most n; the last one weighs as much as its calibration
- * takes, and so does each that takes its place. The stage must not move. */
-static void begin_stage(struct auto_work *work, int number, struct stage *stage,
-                        struct train_run *run)
-{
-    const struct auto_table *table = work->table;
-    int fits = table->n * table->n_scored;
-    int wanted = 0; /* fits of candidates that the budget reaches, as far as is known .. */
-    int done = 0;   /* .. of those before this one */
-    for (int i = 0; i < fits; i++) {
-        bool counts = is_reached(work, i / table->n_scored);
-        wanted += counts;
-        done += counts && i < number;
-    }
-    double total =
-        wanted + train_rows_count_folds(&work->run->spec->base.calibration, work->n_groups);
-    *stage = (struct stage){.work = work};
-    stage->from = (double)done / total;
-    stage->to = number < fits ? (double)(done + 1) / total : 1.0;
-    *run = work->run->run;
-    run->base = NULL;
-    run->base_spec = NULL;
-    run->settings_text = NULL;
-    run->report = NULL;
-    run->cross_noise = NULL;
-    run->cross = NULL;
-    run->progress = stage_progress;
-    run->progress_ctx = stage;
-    run->checkpoint = auto_part_init(&stage->part, work, number);
-    /* The last training is never stopped by the budget: without it there is no model. */
-    work->is_watched = number < fits && work->seconds > 0.0;
-    if (work->is_watched) {
-        run->cancel = &work->stop;
-    }
-}
-
-/* ---- budget ---- */
-
-/* Seconds that the trainings of a candidate took, for each operation: of those of the same solver
- * where there are some, else of all. */
-static double seconds_of_operation(const struct auto_work *work, enum solver_kind solver)
-{
-    double seconds[2] = {0.0, 0.0}; /* of all, of the same solver */
-    double cost[2] = {0.0, 0.0};
-    for (int i = 0; i < work->table->n; i++) {
-        const struct auto_candidate *c = &work->table->candidates[i];
-        for (int same = 0; same < 2; same++) {
-            if (same == 0 || c->spec.solver == solver) {
-                seconds[same] += c->seconds;
-                cost[same] += c->n_folds * c->work;
-            }
-        }
-    }
-    return cost[1] > 0.0 ? seconds[1] / cost[1] : cost[0] > 0.0 ? seconds[0] / cost[0] : 0.0;
-}
-
-/* Of so many fits without a fold, and as many last trainings. */
-static double expected_seconds(const struct auto_work *work, int candidate, double fits,
-                               double last)
-{
-    const struct auto_candidate *c = &work->table->candidates[candidate];
-    double operations = fits * c->work + last * work->scores[candidate].last_work;
-    return operations * seconds_of_operation(work, c->spec.solver);
-}
-
-/* Is the budget the one that is taken where none is given? */
-static bool has_own_budget(const struct auto_work *work)
-{
-    return work->run->spec->fits == 0 && !(work->run->spec->seconds > 0.0);
-}
-
-/* Is a candidate left out for another reason than the budget? */
-static bool is_needless(const struct auto_work *work, int candidate)
-{
-    return has_own_budget(work) && auto_is_needless(work, candidate);
-}
-
-/* Are there fits for a candidate and the last training? */
-static bool has_fits(const struct auto_work *work, int candidate)
-{
-    int fits = work->run->spec->fits;
-    if (has_own_budget(work)) {
-        return auto_has_work(work, candidate) && !auto_is_needless(work, candidate);
-    }
-    int used = 0;
-    for (int i = 0; i < candidate; i++) {
-        const struct auto_candidate *c = &work->table->candidates[i];
-        used += c->n_folds + (c->outcome == AUTO_FAILED);
-    }
-    return fits == 0 || used + work->table->n_scored + 1 <= fits;
-}
-
-/* Is there time for the rest of a candidate and for the last training, whether that is of this
- * candidate or of the best one so far? There is while nothing is known of times. */
-static bool has_time(const struct auto_work *work, int candidate)
-{
-    const struct auto_spec *spec = work->run->spec;
-    const struct auto_table *table = work->table;
-    double left = table->n_scored - table->candidates[candidate].n_folds;
-    double last = train_rows_count_folds(&spec->base.calibration, work->n_groups);
-    int best = auto_find_best(work);
-    if (!(work->seconds > 0.0)) {
-        return true;
-    }
-    double more = expected_seconds(work, candidate, left, last);
-    if (best >= 0) {
-        more = fmax(more, expected_seconds(work, candidate, left, 0.0) +
-                              expected_seconds(work, best, 0.0, last));
-    }
-    return auto_seconds_used(work) + more <= work->seconds;
-}
-
-/* Are there fits for two candidates and the last training? */
-static bool can_compare(const struct auto_work *work)
-{
-    const struct auto_table *table = work->table;
-    int fits = work->run->spec->fits;
-    int n = 0;
-    for (int i = 0; i < table->n; i++) {
-        n += table->candidates[i].outcome == AUTO_WAITING;
-    }
-    return n > 1 && table->n_scored > 0 && (fits == 0 || fits > 2 * table->n_scored);
-}
-
 /* ---- candidates ---- */
 
 /* Does a failure only take the candidate out? Else it ends the whole. */
@@ -224,10 +50,10 @@ static enum err_code try_fold(struct auto_work *work, int candidate, struct err 
 {
     struct auto_candidate *c = &work->table->candidates[candidate];
     struct err one = ERR_INIT;
-    struct stage stage;
+    struct auto_stage stage;
     struct train_run run;
-    double begun = seconds_now(work);
-    begin_stage(work, candidate * work->table->n_scored + c->n_folds, &stage, &run);
+    double begun = auto_seconds_now(work);
+    auto_begin_stage(work, candidate * work->table->n_scored + c->n_folds, &stage, &run);
     enum err_code code = auto_score_fold(work, candidate, c->n_folds, &run, &one);
     bool is_late =
         code == ERR_CANCELLED && work->is_watched && !cancel_is_requested(work->run->run.cancel);
@@ -235,7 +61,7 @@ static enum err_code try_fold(struct auto_work *work, int candidate, struct err 
         *err = one;
         return code;
     }
-    c->seconds += seconds_now(work) - begun;
+    c->seconds += auto_seconds_now(work) - begun;
     if (is_late) {
         c->outcome = AUTO_BUDGET;
     } else if (code != ERR_OK) {
@@ -270,11 +96,11 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
     }
     if (c->n_folds > 0) {
         note_scores(work, candidate);
-    } else if (c->outcome == AUTO_WAITING && !has_fits(work, candidate)) {
-        c->outcome = is_needless(work, candidate) ? AUTO_NEEDLESS : AUTO_BUDGET;
+    } else if (c->outcome == AUTO_WAITING && !auto_has_fits(work, candidate)) {
+        c->outcome = auto_is_left_out(work, candidate) ? AUTO_NEEDLESS : AUTO_BUDGET;
     }
     while (c->outcome == AUTO_WAITING && err->code == ERR_OK) {
-        if (has_time(work, candidate)) {
+        if (auto_has_time(work, candidate)) {
             err_kept(try_fold(work, candidate, err));
         } else {
             c->outcome = AUTO_BUDGET;
@@ -319,7 +145,7 @@ static enum err_code find_too_large(struct auto_work *work, struct err *err)
 static enum err_code compare_candidates(struct auto_work *work, struct err *err)
 {
     struct auto_table *table = work->table;
-    bool compare = can_compare(work);
+    bool compare = auto_can_compare(work);
     if (!compare) {
         table->n_folds = table->n_scored = 0;
     }
@@ -397,11 +223,11 @@ static enum err_code train_last(struct auto_work *work, int number, struct model
     struct train_spec *spec = &table->candidates[table->chosen].spec;
     struct report report = {.n_items = 0};
     struct train_cross cross = {.n = 0};
-    struct stage stage;
+    struct auto_stage stage;
     struct train_run run;
     char *text = NULL;
     double sigmas[ARCH_MAX_OUTPUTS];
-    begin_stage(work, number, &stage, &run);
+    auto_begin_stage(work, number, &stage, &run);
     spec->validation = auto_kept_share(work, table->chosen);
     if (auto_take_cross(work, &cross, err) == ERR_OK &&
         (work->run->describe == NULL ||
@@ -483,7 +309,7 @@ enum err_code auto_train(const struct auto_run *run, struct auto_table *table, s
     }
     struct train_run checked = *rows;
     checked.spec = &run->spec->base;
-    work.begun = seconds_now(&work);
+    work.begun = auto_seconds_now(&work);
     atomic_init(&work.stop.stop, false);
     if (auto_load_time(&work, err) != ERR_OK) {
         return err->code;

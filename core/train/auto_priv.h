@@ -34,17 +34,10 @@ struct auto_work {
     double seconds;     /* budget or limit, whichever is smaller; 0: none */
     double before;      /* seconds that were used before an interruption */
     double begun;       /* by the clock, since when the others are counted */
+    double shown;       /* with a budget in seconds: the share of the progress so far */
     bool is_watched;    /* the present training ends when the seconds are used up, by .. */
     struct cancel stop; /* .. this, which then also follows the caller's cancel */
 };
-
-/* ---- time (auto.c) ---- */
-
-/* Of the budget, with those before an interruption. */
-double auto_seconds_used(const struct auto_work *work);
-
-/* To be called at every step of a training, from any thread: stops it when the time is over. */
-void auto_watch_time(struct auto_work *work);
 
 /* ---- candidates (auto_candidates.c) ---- */
 
@@ -145,5 +138,41 @@ enum err_code auto_load_time(struct auto_work *work, struct err *err) MUST_CHECK
  * checkpoint; ERR_CORRUPT. */
 enum err_code auto_save(const struct auto_work *work, int candidate, struct err *err) MUST_CHECK;
 enum err_code auto_load(struct auto_work *work, int candidate, struct err *err) MUST_CHECK;
+
+/* ---- budget and progress (auto_budget.c) ---- */
+
+/* By the clock of the run; 0 without one. */
+double auto_seconds_now(const struct auto_work *work);
+
+/* Of the budget, with those before an interruption. */
+double auto_seconds_used(const struct auto_work *work);
+
+/* To be called at every step of a training, from any thread: stops it when the time is over. */
+void auto_watch_time(struct auto_work *work);
+
+/* One training as a part of the whole: its share of the progress is from .. to. */
+struct auto_stage {
+    struct auto_work *work;
+    double from, to;
+    struct auto_part part;
+};
+
+/* Makes *run the number-th training: first those without a fold, candidate by candidate, then the
+ * last one and those that take its place. The stage must not move. */
+void auto_begin_stage(struct auto_work *work, int number, struct auto_stage *stage,
+                      struct train_run *run);
+
+/* Is a candidate left out for another reason than the budget? */
+bool auto_is_left_out(const struct auto_work *work, int candidate);
+
+/* Are there fits for a candidate and the last training? */
+bool auto_has_fits(const struct auto_work *work, int candidate);
+
+/* Is there time for the rest of a candidate and for the last training, whether that is of this
+ * candidate or of the best one so far? There is while nothing is known of times. */
+bool auto_has_time(const struct auto_work *work, int candidate);
+
+/* Are there fits for two candidates and the last training? */
+bool auto_can_compare(const struct auto_work *work);
 
 #endif

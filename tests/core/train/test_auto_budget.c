@@ -35,27 +35,43 @@ START_TEST(a_budget_of_fits_is_kept)
 END_TEST
 
 /* Trains with a budget of seconds; three candidates. */
-static struct model *choose_in(double seconds, double limit, struct auto_table *table)
+static struct model *choose_in(double seconds, double limit, struct work_clock *clock,
+                               struct auto_table *table)
 {
-    struct work_clock clock = {.n_fits = 3 * FOLDS + 1};
     struct auto_spec spec = tiny_spec(0);
     struct auto_run run = run_of(&spec, wide_rows(FEW));
+    *clock = (struct work_clock){.now = 0.0};
     spec.seconds = seconds;
     run.max_seconds = limit;
     run.clock = read_clock;
-    run.ctx = &clock;
+    run.show = note_time;
+    run.ctx = clock;
     run.run.progress = pass_time;
-    run.run.progress_ctx = &clock;
+    run.run.progress_ctx = clock;
     return choose(&run, table);
+}
+
+/* The times of all candidates where there is time for them. */
+static struct work_clock times_of_all(void)
+{
+    struct work_clock clock;
+    struct auto_table table;
+    model_unref(choose_in(1e6, 0.0, &clock, &table));
+    ck_assert_int_eq(count(&table, AUTO_BUDGET), 0);
+    ck_assert_int_gt(clock.n_shows, FOLDS);
+
+    return clock;
 }
 
 /* The first fold shows that the budget is too small for the others, and the rest is not tried. */
 START_TEST(a_budget_of_seconds_ends_a_candidate)
 {
     struct auto_table table;
-    struct model *model =
-        choose_in(FOLDS + 0.5, 0.0, &table); /* and the last training has to end too */
-    ck_assert_double_lt(fabs(table.candidates[0].seconds - 1.0), 1e-9);
+    struct work_clock clock;
+    double fold = times_of_all().when[0];
+    struct model *model = /* the last training has to end too */
+        choose_in((FOLDS + 0.5) * fold, 0.0, &clock, &table);
+    ck_assert_double_eq(table.candidates[0].seconds, fold);
     ck_assert_int_eq(table.candidates[0].n_folds, 1);
     ck_assert_int_eq(table.chosen, 0);
     ck_assert_int_eq(count(&table, AUTO_BUDGET), 2);
@@ -66,9 +82,11 @@ END_TEST
 START_TEST(a_fit_beyond_the_budget_is_stopped)
 {
     struct auto_table table;
-    struct model *model = choose_in(0.5, 0.0, &table);
+    struct work_clock clock;
+    double fold = times_of_all().when[0];
+    struct model *model = choose_in(0.5 * fold, 0.0, &clock, &table);
     ck_assert_int_eq(table.candidates[0].n_folds, 0);
-    ck_assert_double_lt(table.candidates[0].seconds, 0.75);
+    ck_assert_double_lt(table.candidates[0].seconds, 0.75 * fold);
     ck_assert_int_eq(table.chosen, 0);
     ck_assert_int_eq(count(&table, AUTO_BUDGET), 2);
     model_unref(model); /* the last training takes what it takes */
@@ -78,9 +96,12 @@ END_TEST
 START_TEST(a_budget_of_seconds_ends_the_search)
 {
     struct auto_table table;
+    struct work_clock clock;
+    double all_folds = times_of_all().when[FOLDS - 1];
+    double enough = all_folds * (FOLDS + 2.0) / FOLDS; /* for a candidate and the last training */
     for (int k = 0; k < 2; k++) {
-        struct model *model = choose_in(k == 0 ? FOLDS + 1.5 : 1e6, 0.0, &table);
-        ck_assert_double_lt(fabs(table.candidates[0].seconds - FOLDS), 1e-9);
+        struct model *model = choose_in(k == 0 ? enough : 1e6, 0.0, &clock, &table);
+        ck_assert_double_lt(fabs(table.candidates[0].seconds - all_folds), 1e-9);
         ck_assert_int_eq(count(&table, AUTO_BUDGET), k == 0 ? 2 : 0);
         ck_assert_ptr_nonnull(report_find(&model->report, "auto.evidence.seconds"));
         model_unref(model);
@@ -88,7 +109,7 @@ START_TEST(a_budget_of_seconds_ends_the_search)
     /* A limit of the job ends it too, also one below the budget; a version then tells no seconds.
      */
     for (int k = 0; k < 2; k++) {
-        struct model *limited = choose_in(k == 0 ? 0.0 : 1e6, FOLDS + 1.5, &table);
+        struct model *limited = choose_in(k == 0 ? 0.0 : 1e6, enough, &clock, &table);
         ck_assert_int_eq(count(&table, AUTO_BUDGET), 2);
         ck_assert_int_eq(table.candidates[0].n_folds, FOLDS);
         ck_assert((report_find(&limited->report, "auto.evidence.seconds") == NULL) == (k == 0));
@@ -100,6 +121,27 @@ START_TEST(a_budget_of_seconds_ends_the_search)
     struct auto_run run = run_of(&spec, rows_of(FEW));
     spec.seconds = 1.0; /* without a clock */
     ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_UNSUPPORTED);
+}
+END_TEST
+
+/* Where the budget ends the search, what is left is that of the budget, not that of candidates
+ * whose turn never comes. */
+START_TEST(progress_knows_what_a_budget_of_seconds_reaches)
+{
+    struct auto_table table;
+    struct work_clock clock;
+    double all_folds = times_of_all().when[FOLDS - 1];
+    for (int k = 0; k < 2; k++) {
+        double seconds = k == 0 ? all_folds * (FOLDS + 2.0) / FOLDS : 1e6;
+        model_unref(choose_in(seconds, 0.0, &clock, &table));
+        ck_assert(!clock.falls);
+        ck_assert_double_eq_tol(clock.shown, 1.0, 1e-12);
+        for (int i = 1; i < FOLDS && k == 0; i++) { /* the first fold tells the times */
+            double whole = clock.when[i] / clock.shares[i];
+            ck_assert_double_gt(whole, 0.7 * clock.now);
+            ck_assert_double_lt(whole, 1.4 * clock.now);
+        }
+    }
 }
 END_TEST
 
@@ -132,6 +174,7 @@ int main(void)
     tcase_add_test(rest, a_budget_of_seconds_ends_a_candidate);
     tcase_add_test(tc, a_fit_beyond_the_budget_is_stopped);
     tcase_add_test(rest, a_budget_of_seconds_ends_the_search);
+    tcase_add_test(rest, progress_knows_what_a_budget_of_seconds_reaches);
     tcase_add_test(rest, without_a_budget_all_that_is_cheap_is_tried);
     suite_add_tcase(suite, tc);
     suite_add_tcase(suite, rest);
