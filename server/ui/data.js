@@ -376,7 +376,7 @@ function failedView(columns, rows, failed) {
       y: { label: columns.inputs[1].label, log: columns.inputs[1].log },
       marks: [
         { kind: "points", label: "gave outputs", color: 0, ...pick(false) },
-        { kind: "points", label: "failed", color: 6, size: 3.6, ...pick(true) },
+        { kind: "points", label: "failed", color: 1, size: 3.6, ...pick(true) },
       ],
     }),
   );

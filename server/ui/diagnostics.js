@@ -27,7 +27,7 @@ export function calibrationFigure(scores, outputs, k) {
       {
         kind: "band",
         label: `expected of ${scores.rows} rows`,
-        color: 7,
+        ink: true,
         x,
         low: x.map((p) => p - half(p)),
         high: x.map((p) => p + half(p)),

@@ -103,7 +103,7 @@ export function sliceFigure(columns, slice, k, at) {
             {
               kind: "band",
               label: "± 2 with noise",
-              color: 7,
+              ink: true,
               alpha: 0.14,
               x: slice.x,
               low: band(total, -1),
@@ -148,7 +148,7 @@ function mapFigures(columns, answer, x, y, k, noisy, at) {
         {
           kind: "points",
           label: "the sliders",
-          color: 6,
+          color: 1,
           size: 5,
           ring: true,
           x: [a.type === "category" ? a.values.indexOf(at[x.i]) : at[x.i]],

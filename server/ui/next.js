@@ -41,7 +41,7 @@ async function mapWith(context, columns, place, title, point) {
     const points = {
       kind: "points",
       label: title,
-      color: 6,
+      color: 1,
       size: 5,
       ring: true,
       x: point.map((one) => one[a]),

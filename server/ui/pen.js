@@ -4,10 +4,10 @@
 // A pen has line(points, style), area(points, style), boxes(list of [x, y, w, h], style),
 // dots(xs, ys, radius, style); style: {stroke, fill, width, dash, alpha}. Points are [x, y] in pixels.
 
-// After Okabe and Ito: told apart by most people who do not see all colours.
+// The series of server/plot/theme.def, which says whose they are; tests/style compares them.
 export const palettes = {
-  light: ["#0b6bcb", "#c2410c", "#0a7d5a", "#a1338a", "#8a6500", "#3d5a80", "#b00020", "#4b5563"],
-  dark: ["#6cb4ff", "#ff9d5c", "#4fd1a5", "#e58bd0", "#e6c34a", "#a8c5e8", "#ff8a8a", "#b8c0cc"],
+  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a6f00"],
+  dark: ["#56b4e9", "#e8752a", "#1dbb8f", "#d68fb7", "#e69f00", "#3a8fd0", "#f0e442"],
 };
 
 // Viridis in nine steps: as dark as it is high, and readable without colour.

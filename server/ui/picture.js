@@ -5,8 +5,8 @@ import { drawMarks, heatColor, palettes, svgPen } from "./pen.js";
 
 const WIDTH = 640;
 const HEIGHT = 420;
-const INK = "#1b1f24";
-const GRID = "#e3e6ea";
+const INK = "#1a1a1a"; // of server/plot/theme.def too
+const GRID = "#e6e8eb";
 
 const safe = (text) =>
   String(text).replace(/[&<>"]/g, (one) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[one]);
