@@ -9,6 +9,9 @@ each number, in how many surrogates it lies between them, and the root mean squa
 
 usage: SURROGATED_BIN=build-release/server/surrogated python3 analysis_coverage.py [--surrogates 50] [--rows 200]
                                                      [--function ishigami|g] [--solver evidence] [--port 27020]
+                                                     [--folder FOLDER]
+
+With --folder the models stay there, and a later run trains those only that it has not yet.
 """
 
 import argparse
@@ -83,6 +86,8 @@ def analyse(server, model, **request):
 
 
 def train(server, model, seed, args):
+    if model in args.trained:
+        return
     function, bounds, _, _ = FUNCTIONS[args.function]
     rng = random.Random(1000 + seed)
     rows = [[rng.uniform(*ends) for ends in bounds] for _ in range(args.rows)]
@@ -113,12 +118,14 @@ def main():
     parser.add_argument("--solver", default="evidence")
     parser.add_argument("--port", type=int, default=27020)
     parser.add_argument("--train-nice", default="19", help="less than 19 on a busy machine")
+    parser.add_argument("--folder", help="keeps the models here, and trains those only that it has not yet")
     args = parser.parse_args()
     counted = tallies(args)
     limit = FUNCTIONS[args.function][3]
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder, args.port, "--train-nice", args.train_nice)
+        server = Server(args.folder or folder, args.port, "--train-nice", args.train_nice)
         try:
+            args.trained = {model["name"] for model in server.ask("GET", "/v1/models")["models"]}
             for seed in range(1, args.surrogates + 1):
                 model = f"m{seed}"
                 train(server, model, seed, args)
