@@ -78,7 +78,7 @@ static void known_init(struct known *self, enum arch_final final, int m)
     ck_assert_int_eq(field_of_model(&self->of, 1, m, &self->arena, &self->base.field, &err),
                      ERR_OK);
     self->base.spec.kind = ANALYSE_SOBOL;
-    self->base.spec.n = 128;
+    self->base.spec.n = 256;
 }
 
 static void known_release(struct known *self)
