@@ -181,10 +181,11 @@ static enum err_code begin(const struct analyse_run *run, struct arena *arena, s
     if (a->ops->is_exact != NULL && a->ops->is_exact(a)) {
         a->replicates = 1;
     }
+    a->n_functions = a->field->m;
     if (check_numbers(a, err) != ERR_OK || a->ops->plan(a, err) != ERR_OK) {
         return err->code;
     }
-    double kept = (double)a->n_statistics * a->field->m * a->replicates;
+    double kept = (double)a->n_statistics * a->n_functions * a->replicates;
     double numbers = (double)a->n_numbers * (a->replicates + 6);
     return kept + numbers <= (double)ANALYSE_MAX_VALUES
                ? ERR_OK
@@ -207,14 +208,14 @@ enum err_code analyse_check(const struct analyse_run *run, struct err *err)
 
 struct work {
     const struct analysis *a;
-    double *all;           /* [R x m x n_statistics] */
+    double *all;           /* [R x n_functions x n_statistics] */
     struct arena *scratch; /* [threads] */
     atomic_int n_done;
 };
 
 static size_t replicate_size(const struct analysis *a)
 {
-    return (size_t)a->field->m * a->n_statistics;
+    return (size_t)a->n_functions * a->n_statistics;
 }
 
 static enum err_code check_statistics(const struct analysis *a, const double *out, struct err *err)

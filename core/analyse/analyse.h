@@ -12,6 +12,11 @@
  *   lower, upper     ends of a 95 % interval that joins both, with the quantile of Student's
  *                    distribution for R - 1 degrees of freedom
  *
+ * Sobol' indices are nonlinear enough in the draws for their mean to be biased. For them the
+ * estimate is the index of the mean of the draws, and the surrogate error is the root of the
+ * variance over the draws and of the square of the distance from the mean over them
+ * (analyse_sobol.c).
+ *
  * All draws see the same points, so that their spread is hardly larger for the finite number of
  * these. The result depends on model, space and request alone, and not on the number of threads.
  *

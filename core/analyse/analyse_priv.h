@@ -21,10 +21,10 @@ struct analyse_ops {
     enum err_code (*plan)(struct analysis *a, struct err *err);
     /* What replicates need beforehand; NULL: nothing. */
     enum err_code (*prepare)(struct analysis *a, struct err *err);
-    /* out [m x n_statistics] <- the statistics of a replicate. scratch: of the thread. */
+    /* out [n_functions x n_statistics] <- the statistics of a replicate. scratch: of the thread. */
     enum err_code (*replicate)(const struct analysis *a, int replicate, struct arena *scratch,
                                double *out, struct err *err);
-    /* numbers [n of the tables] <- from the statistics of a draw. */
+    /* numbers [n of the tables] <- from the statistics of a draw; m: of the draws' mean. */
     enum err_code (*finish)(const struct analysis *a, int draw, const double *statistics,
                             double *numbers, struct err *err);
     /* Rows of a replicate, to count and to limit them. */
@@ -50,6 +50,7 @@ struct analysis {
     const char **labels; /* [n_free] their names */
     int replicates;
     size_t n_statistics; /* of a draw */
+    int n_functions;     /* m draws; m + 1 for a kind that also follows the mean of the draws */
     int n_tables, room;
     struct analyse_table *tables;
     size_t n_numbers;

@@ -12,12 +12,25 @@
  *
  * Values are taken relative to the mean of some points, or squares of large outputs would cancel.
  *
+ * With f_j = g + e_j the draws, g their mean, and Q a quadratic form of a function, as the
+ * numerators of the indices are,
+ *
+ *   mean_j Q(f_j) = Q(g) + b,   b = mean_j Q(e_j),
+ *
+ * so each draw's own roughness raises the indices, above all those of inputs that hardly matter and
+ * of interactions. Marrel et al. [4] compare both: the index of the mean and the mean index. If the
+ * function is like one more draw, Q(g) is too low by b; if g errs about the function as draws do
+ * about g, Q(g) is too high by b, and mean_j Q(f_j) by 2 b. The estimate is therefore of g, and the
+ * surrogate error has its distance from the mean over draws besides their spread (replicates.h).
+ *
  * [1] A. Saltelli et al., Variance based sensitivity analysis of model output, Computer Physics
  *     Communications 181, 2010.
  * [2] A. Janon, T. Klein, A. Lagnoux, M. Nodet, C. Prieur, Asymptotic normality and efficiency of
  *     two Sobol index estimators, ESAIM: Probability and Statistics 18, 2014.
  * [3] M. J. W. Jansen, Analysis of variance designs for model output, Computer Physics
  *     Communications 117, 1999.
+ * [4] A. Marrel, B. Iooss, B. Laurent, O. Roustant, Calculations of Sobol indices for the Gaussian
+ *     process metamodel, Reliability Engineering and System Safety 94(3), 2009.
  */
 #include "analyse/analyse_priv.h"
 
@@ -33,7 +46,7 @@ struct sobol {
     int n_sets;
     struct analyse_set *sets; /* single inputs, pairs, groups; places among the free inputs */
     int n_pairs;
-    double *centre; /* [m x o] */
+    double *centre; /* [n_functions x o] */
 };
 
 static int count_pairs(const struct analysis *a)
@@ -175,13 +188,30 @@ static enum err_code sobol_plan(struct analysis *a, struct err *err)
         analysis_add_table(a, "closed_total", 2, by_set, &ok);
     }
     a->n_statistics = (size_t)a->field->o * (size_t)(N_COMMON + N_OF_SET * own->n_sets);
+    a->n_functions = a->field->m > 1 ? a->field->m + 1 : 1;
     return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for an analysis");
 }
 
 static enum err_code sobol_prepare(struct analysis *a, struct err *err)
 {
     struct sobol *own = a->own;
-    return centre_make(a, &own->centre, NULL, err);
+    size_t m = (size_t)a->field->m;
+    size_t o = (size_t)a->field->o;
+    bool ok = true;
+    double *of_draws = NULL;
+    if (centre_make(a, &of_draws, NULL, err) != ERR_OK) {
+        return err->code;
+    }
+    own->centre = analysis_array(a, (size_t)a->n_functions * o, &ok);
+    if (!ok) {
+        return err_set(err, ERR_NOMEM, "no memory for an analysis");
+    }
+    memset(own->centre, 0, (size_t)a->n_functions * o * sizeof *own->centre);
+    memcpy(own->centre, of_draws, m * o * sizeof *own->centre);
+    for (size_t i = 0; a->n_functions > a->field->m && i < m * o; i++) {
+        own->centre[m * o + i % o] += of_draws[i] / (double)m;
+    }
+    return ERR_OK;
 }
 
 /* ---- a replicate ---- */
@@ -194,8 +224,8 @@ struct pass {
     double *u;     /* [n x 2 n_free] A beside B */
     double *rows;  /* [n_rows x n_free] A, B, then U of each set */
     double *x;     /* [n_rows x d] */
-    double *y;     /* [m x n_rows x o] */
-    double *out;   /* [m x n_statistics] */
+    double *y;     /* [n_functions x n_rows x o] */
+    double *out;   /* [n_functions x n_statistics] */
 };
 
 static void fill_rows(struct pass *pass)
@@ -252,11 +282,32 @@ static void add_output(const struct pass *pass, const double *f, double centre, 
     }
 }
 
+/* The values of function number m <- the mean of the draws' before them. */
+static void add_mean(const struct pass *pass)
+{
+    size_t m = (size_t)pass->a->field->m;
+    size_t size = pass->n_rows * (size_t)pass->a->field->o;
+    double *mean = pass->y + m * size;
+    memset(mean, 0, size * sizeof *mean);
+    for (size_t j = 0; j < m; j++) {
+        const double *y = pass->y + j * size;
+        for (size_t i = 0; i < size; i++) {
+            mean[i] += y[i];
+        }
+    }
+    for (size_t i = 0; i < size; i++) {
+        mean[i] /= (double)m;
+    }
+}
+
 static void add_points(const struct pass *pass)
 {
     size_t o = (size_t)pass->a->field->o;
     size_t per_output = pass->a->n_statistics / o;
-    for (size_t j = 0; j < (size_t)pass->a->field->m; j++) {
+    if (pass->a->n_functions > pass->a->field->m) {
+        add_mean(pass);
+    }
+    for (size_t j = 0; j < (size_t)pass->a->n_functions; j++) {
         for (size_t c = 0; c < o; c++) {
             add_output(pass, pass->y + j * pass->n_rows * o + c, pass->own->centre[j * o + c],
                        pass->out + j * pass->a->n_statistics + c * per_output);
@@ -277,11 +328,12 @@ static enum err_code sobol_replicate(const struct analysis *a, int replicate, st
     pass.u = arena_alloc_array(scratch, (size_t)block * 2 * k, sizeof(double));
     pass.rows = arena_alloc_array(scratch, rows * k, sizeof(double));
     pass.x = arena_alloc_array(scratch, rows * (size_t)a->field->d, sizeof(double));
-    pass.y = arena_alloc_array(scratch, rows * (size_t)(a->field->m * a->field->o), sizeof(double));
+    pass.y =
+        arena_alloc_array(scratch, rows * (size_t)(a->n_functions * a->field->o), sizeof(double));
     if (pass.u == NULL || pass.rows == NULL || pass.x == NULL || pass.y == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for an analysis");
     }
-    memset(out, 0, (size_t)a->field->m * a->n_statistics * sizeof *out);
+    memset(out, 0, (size_t)a->n_functions * a->n_statistics * sizeof *out);
     err_kept(points_init(&points, a->spec->seed, replicate, 2 * a->n_free, err));
     for (int first = 0; first < a->spec->n && err->code == ERR_OK; first += block) {
         pass.n = a->spec->n - first < block ? a->spec->n - first : block;

@@ -75,15 +75,20 @@ struct joining {
     double *without; /* [R x n_numbers] T_r */
 };
 
+/* Whether T is of the mean of the draws, not the mean over them. */
+static bool of_mean(const struct analysis *a)
+{
+    return a->n_functions > a->field->m;
+}
+
 static const double *statistics_of(const struct joining *j, int replicate, int draw)
 {
     size_t p = j->a->n_statistics;
-    return j->all + ((size_t)replicate * (size_t)j->a->field->m + (size_t)draw) * p;
+    return j->all + ((size_t)replicate * (size_t)j->a->n_functions + (size_t)draw) * p;
 }
 
-/* Adds draw number `draw` to the moments over draws and to what each replicate leaves out. */
-static enum err_code add_draw(struct joining *j, int draw, struct analyse_result *result,
-                              struct err *err)
+/* j->sum and j->numbers <- of all replicates. */
+static enum err_code join_draw(struct joining *j, int draw, struct err *err)
 {
     const struct analysis *a = j->a;
     size_t p = a->n_statistics;
@@ -98,10 +103,15 @@ static enum err_code add_draw(struct joining *j, int draw, struct analyse_result
     for (size_t k = 0; k < p; k++) {
         j->mean[k] = j->sum[k] / n;
     }
-    if (a->ops->finish(a, draw, j->mean, j->numbers, err) != ERR_OK) {
-        return err->code;
-    }
-    moments_add(draw + 1, a->n_numbers, j->numbers, result->estimate, result->surrogate_error);
+    return a->ops->finish(a, draw, j->mean, j->numbers, err);
+}
+
+/* Adds a draw, whose j->sum is known, with a weight to what is left without each replicate. */
+static enum err_code leave_out(struct joining *j, int draw, double weight, struct err *err)
+{
+    const struct analysis *a = j->a;
+    size_t p = a->n_statistics;
+    int n = a->replicates;
     for (int r = 0; n > 1 && r < n; r++) {
         const double *s = statistics_of(j, r, draw);
         for (size_t k = 0; k < p; k++) {
@@ -111,10 +121,42 @@ static enum err_code add_draw(struct joining *j, int draw, struct analyse_result
             return err->code;
         }
         for (size_t q = 0; q < a->n_numbers; q++) {
-            j->without[(size_t)r * a->n_numbers + q] += j->numbers[q] / a->field->m;
+            j->without[(size_t)r * a->n_numbers + q] += weight * j->numbers[q];
         }
     }
     return ERR_OK;
+}
+
+/* Moments over the draws. */
+static enum err_code add_draws(struct joining *j, struct analyse_result *result, struct err *err)
+{
+    int m = j->a->field->m;
+    for (int draw = 0; draw < m; draw++) {
+        if (join_draw(j, draw, err) != ERR_OK) {
+            return err->code;
+        }
+        moments_add(draw + 1, result->n, j->numbers, result->estimate, result->surrogate_error);
+        if (!of_mean(j->a) && leave_out(j, draw, 1.0 / m, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    moments_finish(m, result->n, result->surrogate_error);
+    return ERR_OK;
+}
+
+/* The draws' mean gives the estimate; how far it is from the mean over draws is an error too. */
+static enum err_code add_mean(struct joining *j, struct analyse_result *result, struct err *err)
+{
+    int m = j->a->field->m;
+    if (join_draw(j, m, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t q = 0; q < result->n; q++) {
+        double bias = j->numbers[q] - result->estimate[q];
+        result->surrogate_error[q] += bias * bias;
+        result->estimate[q] = j->numbers[q];
+    }
+    return leave_out(j, m, 1.0, err);
 }
 
 static double jackknife(const struct joining *j, size_t q)
@@ -135,7 +177,6 @@ static double jackknife(const struct joining *j, size_t q)
 static void set_errors(const struct joining *j, struct analyse_result *result)
 {
     double student = j->a->replicates > 1 ? replicates_student(j->a->replicates - 1) : 0.0;
-    moments_finish(j->a->field->m, result->n, result->surrogate_error);
     for (size_t q = 0; q < result->n; q++) {
         result->surrogate_error[q] = sqrt(result->surrogate_error[q]);
         result->sampling_error[q] = jackknife(j, q);
@@ -159,10 +200,8 @@ enum err_code replicates_join(const struct analysis *a, const double *all,
         arena_release(&arena);
         return err_set(err, ERR_NOMEM, "no memory for the numbers of an analysis");
     }
-    for (int draw = 0; draw < a->field->m && err->code == ERR_OK; draw++) {
-        err_kept(add_draw(&j, draw, result, err));
-    }
-    if (err->code == ERR_OK) {
+    if (add_draws(&j, result, err) == ERR_OK &&
+        (!of_mean(a) || add_mean(&j, result, err) == ERR_OK)) {
         set_errors(&j, result);
     }
     arena_release(&arena);

@@ -7,6 +7,11 @@
  *   estimate         T = mean_j theta(s_j)
  *   surrogate_error  standard deviation over j of theta(s_j)
  *   sampling_error   sqrt((R - 1)/R sum_r (T_r - mean T_r)^2),   T_r = mean_j theta(s_j(-r))
+ *
+ * For a kind that also follows the mean of the draws, as function number m:
+ *
+ *   estimate         T = theta(s_m), and T_r = theta(s_m(-r))
+ *   surrogate_error  sqrt(v + (T - mean_j theta(s_j))^2), v the variance over j of theta(s_j)
  */
 #ifndef REPLICATES_H
 #define REPLICATES_H
@@ -14,8 +19,8 @@
 #include "analyse/analyse_priv.h"
 
 /*
- * all: [R x m x n_statistics]. result has its arrays. A number that is not defined for a draw is
- * not defined. ERR_NOMEM.
+ * all: [R x n_functions x n_statistics]. result has its arrays. A number that is not defined for a
+ * draw is not defined. ERR_NOMEM.
  */
 enum err_code replicates_join(const struct analysis *a, const double *all,
                               struct analyse_result *result, struct err *err) MUST_CHECK;

@@ -23,6 +23,7 @@ struct state {
     int n;             /* real inputs that are free */
     int *input;        /* [n] */
     double *low;       /* [n] */
+    double *high;      /* [n] */
     double *width;     /* [n] */
     double *x;         /* [d] of the last evaluation */
     double *t;         /* [n] likewise; NaN: none */
@@ -51,7 +52,8 @@ static void place(const struct state *state, const double *t, double *x)
 {
     for (int k = 0; k < state->n; k++) {
         double share = t[k] < 0.0 ? 0.0 : (t[k] > 1.0 ? 1.0 : t[k]);
-        x[state->input[k]] = state->low[k] + share * state->width[k];
+        /* low + width can round to more than high. */
+        x[state->input[k]] = fmin(state->low[k] + share * state->width[k], state->high[k]);
     }
 }
 
@@ -138,6 +140,7 @@ static void find_inputs(struct state *state)
         if (!marginal_is_discrete(input) && high > low) {
             state->input[state->n] = region->free[k];
             state->low[state->n] = low;
+            state->high[state->n] = high;
             state->width[state->n] = high - low;
             state->n++;
         }
@@ -160,6 +163,7 @@ static enum err_code make_state(struct state *state, const struct search *search
     state->x = numbers + 2 * d;
     state->t = numbers + 3 * d;
     state->best_x = numbers + 4 * d;
+    state->high = numbers + 5 * d;
     state->values = numbers + 6 * d;
     state->scale = state->values + parts;
     state->gradients = search->has_gradients ? state->scale + parts : NULL;

@@ -122,6 +122,25 @@ class Examples(ServerTest):
         again = self.good(f"{command}2 --budget 100 --accuracy 1")
         self.assertEqual(re.findall(r"(?m)^(\d+) rows", again), ["20"])
 
+    def test_points_that_improve_on_the_loop(self):
+        """The page's command, for the model that loop.py leaves."""
+        self.good("python3 client-examples/loop.py --first 20 --batch 6 --budget 20")
+        commands = re.findall(r"(?m)^\$ (surrogated suggest loop .*)$", read(PAGE))
+        self.assertEqual(len(commands), 1)
+        self.good(commands[0])
+        lines = read(os.path.join(self.folder, "next.csv")).splitlines()
+        self.assertEqual(len(lines), 1 + 8, lines)
+        self.assertEqual(len(set(lines)), 9, lines)
+        inputs = self.ok(200, "GET", "/v1/models/loop/space")[1]["space"]["inputs"]
+        head = lines[0].split(",")
+        for given in inputs:
+            at = head.index(given["name"])
+            law = given.get("distribution", {})
+            low, high = given.get("bounds") or (law["low"], law["high"])
+            for line in lines[1:]:
+                self.assertGreaterEqual(float(line.split(",")[at]), low)
+                self.assertLessEqual(float(line.split(",")[at]), high)
+
     def test_the_workflow_says_what_is_missing(self):
         for flags, word in (("--farm ./nowhere", "there is no simulator at ./nowhere"),
                             ("--url http://127.0.0.1:1", "no server at http://127.0.0.1:1"),

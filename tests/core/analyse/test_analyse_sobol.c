@@ -119,14 +119,14 @@ START_TEST(the_g_function_has_its_indices_within_the_stated_errors)
 }
 END_TEST
 
-/* y = x1 + c x2 with c = 1, 2, 3 in three draws: S1 = 1 / (1 + c^2). */
+/* y = x1 + c x2 with c = 1, 2, 3 in three draws: S1 = 1 / (1 + c^2), and 1/5 in their mean. */
 static void three_slopes(int draw, const double *x, double *y, double *jac)
 {
     (void)jac;
     y[0] = x[0] + (draw + 1) * x[1] + 1e6;
 }
 
-START_TEST(the_spread_over_draws_is_the_surrogate_error)
+START_TEST(spread_and_bias_of_the_draws_are_the_surrogate_error)
 {
     struct analyse_case self;
     const double s[] = {1.0 / 2.0, 1.0 / 5.0, 1.0 / 10.0};
@@ -140,12 +140,40 @@ START_TEST(the_spread_over_draws_is_the_surrogate_error)
     self.spec.n = 1024;
     analyse_case_run(&self);
     size_t at = analyse_case_at(&self, "first", 0);
-    ck_assert_double_eq_tol(self.result.estimate[at], mean, 6.0 * self.result.sampling_error[at]);
-    ck_assert_double_eq_tol(self.result.surrogate_error[at], sqrt(sum / 2.0), 0.01);
+    ck_assert_double_eq_tol(self.result.estimate[at], 0.2, 6.0 * self.result.sampling_error[at]);
+    ck_assert_double_lt(self.result.sampling_error[at], 0.005);
+    ck_assert_double_eq_tol(self.result.surrogate_error[at], hypot(sqrt(sum / 2.0), mean - 0.2),
+                            0.005);
     at = analyse_case_at(&self, "mean", 0);
     ck_assert_double_eq_tol(self.result.estimate[at], 1e6 + 1.5,
                             6.0 * self.result.sampling_error[at] + 1e-6);
     ck_assert_double_eq_tol(self.result.surrogate_error[at], 0.5, 0.01);
+    analyse_case_release(&self);
+}
+END_TEST
+
+/* y = x1 + x2 + c (x1 - 1/2)(x2 - 1/2) with c = -1, 1: what the draws do not agree on interacts. */
+static void ripples(int draw, const double *x, double *y, double *jac)
+{
+    (void)jac;
+    y[0] = x[0] + x[1] + (draw == 0 ? -1.0 : 1.0) * (x[0] - 0.5) * (x[1] - 0.5);
+}
+
+START_TEST(ripples_of_the_draws_raise_no_index)
+{
+    struct analyse_case self;
+    const double rippled = (1.0 / 12.0 + 1.0 / 144.0) / (2.0 / 12.0 + 1.0 / 144.0);
+    analyse_case_init(&self, ripples, 2, 1, 2);
+    self.spec.kind = ANALYSE_SOBOL;
+    self.spec.n = 1024;
+    analyse_case_run(&self);
+    for (size_t i = 0; i < 2; i++) {
+        size_t at = analyse_case_at(&self, "total", i);
+        ck_assert_double_eq_tol(self.result.estimate[at], 0.5,
+                                6.0 * self.result.sampling_error[at]);
+        ck_assert_double_lt(self.result.sampling_error[at], 0.005);
+        ck_assert_double_eq_tol(self.result.surrogate_error[at], rippled - 0.5, 0.003);
+    }
     analyse_case_release(&self);
 }
 END_TEST
@@ -177,7 +205,8 @@ int main(void)
     tcase_set_timeout(tcase, 120.0);
     tcase_add_test(tcase, ishigami_has_its_indices_within_the_stated_errors);
     tcase_add_test(tcase, the_g_function_has_its_indices_within_the_stated_errors);
-    tcase_add_test(tcase, the_spread_over_draws_is_the_surrogate_error);
+    tcase_add_test(tcase, spread_and_bias_of_the_draws_are_the_surrogate_error);
+    tcase_add_test(tcase, ripples_of_the_draws_raise_no_index);
     tcase_add_test(tcase, an_output_that_is_constant_has_no_indices);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
