@@ -96,7 +96,8 @@ const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work
         .work = work,
         .whole = whole,
         .number = (uint32_t)number,
-        .checkpoint = {.ctx = part, .due = part_due, .save = part_save, .load = part_load}};
+        .checkpoint = {.ctx = part, .due = part_due, .save = part_save, .load = part_load,
+                       .ranks = whole != NULL ? whole->ranks : NULL}};
     return whole != NULL ? &part->checkpoint : NULL;
 }
 
