@@ -140,8 +140,7 @@ static enum err_code exchange(struct ranks_checkpoint *self, struct bytes_writer
 static bool is_due(void *ctx, int task)
 {
     const struct ranks_checkpoint *self = ctx;
-    return self->phase != RANKS_REPLAY &&
-           (self->phase == RANKS_APART || self->ranks->rank == 0) &&
+    return self->phase != RANKS_REPLAY && (self->phase == RANKS_APART || self->ranks->rank == 0) &&
            checkpoint_due(self->kept, task);
 }
 

@@ -252,8 +252,8 @@ enum err_code evidence_race(struct evidence_starts *self, struct err *err)
     self->n_alive = n;
     for (race.stage = is_race(self) ? 0 : N_RUNGS; race.stage <= N_RUNGS && self->n_alive > 0;
          race.stage++) {
-        if (ranks_run(self->tasks->problem->checkpoint, self->tasks->problem->n_threads, self->n_alive, run_start, &race, err) !=
-            ERR_OK) {
+        if (ranks_run(self->tasks->problem->checkpoint, self->tasks->problem->n_threads,
+                      self->n_alive, run_start, &race, err) != ERR_OK) {
             break;
         }
         rank_alive(self);

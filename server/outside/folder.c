@@ -149,8 +149,8 @@ static enum err_code load_state(void *ctx, int task, void **bytes, size_t *n_byt
     char path[PATH_MAX];
     void *found = NULL;
     size_t n = 0;
-    if (name_state(folder, task, path) &&
-        folder_read_file(path, &found, &n, &failure) == ERR_OK && n >= sizeof head &&
+    if (name_state(folder, task, path) && folder_read_file(path, &found, &n, &failure) == ERR_OK &&
+        n >= sizeof head &&
         digest_state(folder, task, (char *)found + sizeof head, n - sizeof head, head, &failure) ==
             ERR_OK &&
         memcmp(found, head, sizeof head) == 0) {

@@ -148,8 +148,7 @@ static enum err_code take_rows(struct inputs *inputs, int outputs, const struct 
             memcpy(inputs->x + i * (size_t)d, row, (size_t)d * sizeof *row);
             memcpy(inputs->y + i * (size_t)o, row + d, (size_t)o * sizeof *row);
         }
-        inputs->data =
-            (struct data){.n = npy.n, .d = d, .o = o, .x = inputs->x, .y = inputs->y};
+        inputs->data = (struct data){.n = npy.n, .d = d, .o = o, .x = inputs->x, .y = inputs->y};
     }
     arena_release(&arena);
     if (err->code == ERR_OK && check_rows(inputs, err) == ERR_OK) {

@@ -137,9 +137,10 @@ static enum err_code choose(struct work *work, const struct train_run *run, stru
                                     .describe = describe_chosen,
                                     .ctx = work};
     if (spec.seconds > 0.0 && work->ranks.n > 1) {
-        return err_set(err, ERR_UNSUPPORTED,
-                       "a budget of seconds depends on the clock of each rank; a budget of fits, or "
-                       "one process, is needed");
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "a budget of seconds depends on the clock of each rank; a budget of fits, or "
+            "one process, is needed");
     }
     work->table = mem_zalloc(sizeof *work->table);
     if (work->table == NULL) {

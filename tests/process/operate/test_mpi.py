@@ -18,7 +18,7 @@ ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIR
 FITS = {'members': 5, 'epochs': 20}
 CHAINS = {'chains': 3, 'draws': 8, 'warmup': 12}
 REQUESTS = {
-    'ensemble': FITS, 'rms': FITS, 'swag': dict(FITS, swag_epochs=10), 'mc_dropout': FITS, 'vi': FITS,
+    'ensemble': FITS, 'rms': FITS, 'swag': dict(FITS, swag_epochs=20, swag_every=5), 'mc_dropout': FITS, 'vi': FITS,
     'duq': FITS, 'laplace': dict(FITS, draws=4), 'pbp': dict(FITS, draws=4), 'bll': dict(FITS, draws=4),
     'amcmc': CHAINS, 'mala': CHAINS, 'hmc': CHAINS, 'nuts': CHAINS,
     'evidence': {'members': 5, 'epochs': 40},
