@@ -13,7 +13,7 @@
 #include "math/gemm.h"
 #include "model/codec.h"
 #include "model/space_rows.h"
-#include "outside/events.h"
+#include "outside/teller.h"
 #include "outside/folder.h"
 #include "outside/inputs.h"
 #include "outside/mpi_ranks.h"

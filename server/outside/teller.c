@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "outside/events.h"
+#include "outside/teller.h"
 
 #include "base/clock.h"
 #include "formats/json_write.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a training outside the server tells: lines of JSON on the way, and a result at the end. */
-#ifndef EVENTS_H
-#define EVENTS_H
+#ifndef TELLER_H
+#define TELLER_H
 
 #include "base/cancel.h"
 #include "base/err.h"
