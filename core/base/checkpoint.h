@@ -13,6 +13,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+struct ranks_checkpoint;
+
 struct checkpoint {
     void *ctx;
     /* Is it time for this task to save? Asked at every step or evaluation, from several threads. */
@@ -22,6 +24,9 @@ struct checkpoint {
     /* *bytes <- the task's state (mem), which the caller frees; ERR_NOT_FOUND, without a message,
      * when there is none. */
     enum err_code (*load)(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err);
+    /* Processes that share the tasks (base/ranks.h); NULL: this one does them all. A checkpoint
+     * that passes on to another one has that one's. */
+    struct ranks_checkpoint *ranks;
 };
 
 /* Each function accepts NULL, with which nothing is due, found or saved. */

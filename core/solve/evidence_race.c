@@ -91,20 +91,28 @@ static enum err_code begin_stage(const struct evidence_starts *self, int member,
     struct bytes_reader r;
     void *bytes = NULL;
     bool found;
-    if (runner->state.size > 0) {
-        r = (struct bytes_reader){.data = runner->state.data, .left = runner->state.size};
-        read_runner(runner, fit, &r);
-        return ERR_OK;
-    }
-    if (evidence_starts_begin(self, member, fit, err) != ERR_OK ||
-        checkpoint_load(self->tasks->problem->checkpoint, self->plan.first + member, &bytes, &r,
-                        &found, err) != ERR_OK ||
-        !found) {
+    const struct checkpoint *checkpoint = self->tasks->problem->checkpoint;
+    bool remembers = runner->state.size > 0;
+    if (!remembers && evidence_starts_begin(self, member, fit, err) != ERR_OK) {
         return err->code;
     }
-    read_runner(runner, fit, &r);
-    mem_free(bytes);
-    return checkpoint_check(&r, err);
+    /* What another rank has done of this stage is not in what this one remembers. */
+    if (!remembers || ranks_is_replay(checkpoint)) {
+        if (checkpoint_load(checkpoint, self->plan.first + member, &bytes, &r, &found, err) !=
+            ERR_OK) {
+            return err->code;
+        }
+        if (found) {
+            read_runner(runner, fit, &r);
+            mem_free(bytes);
+            return checkpoint_check(&r, err);
+        }
+    }
+    if (remembers) {
+        r = (struct bytes_reader){.data = runner->state.data, .left = runner->state.size};
+        read_runner(runner, fit, &r);
+    }
+    return ERR_OK;
 }
 
 /* ---- one start ---- */
@@ -132,7 +140,7 @@ static enum err_code run_fit(struct race *race, int member, struct runner *runne
     if (race->stage < N_RUNGS) {
         runner->at_rung[race->stage] = fit->log_evidence;
         runner->passed = race->stage + 1;
-        return ERR_OK;
+        return ranks_are_several(checkpoint) ? save_fit(self, member, runner, fit, err) : ERR_OK;
     }
     runner->done = true;
     return evidence_fit_finish(fit, err) == ERR_OK ? save_fit(self, member, runner, fit, err)
@@ -244,8 +252,8 @@ enum err_code evidence_race(struct evidence_starts *self, struct err *err)
     self->n_alive = n;
     for (race.stage = is_race(self) ? 0 : N_RUNGS; race.stage <= N_RUNGS && self->n_alive > 0;
          race.stage++) {
-        if (par_run(self->tasks->problem->n_threads, self->n_alive, run_start, &race, err) !=
-            ERR_OK) {
+        if (ranks_run(self->tasks->problem->checkpoint, self->tasks->problem->n_threads,
+                      self->n_alive, run_start, &race, err) != ERR_OK) {
             break;
         }
         rank_alive(self);

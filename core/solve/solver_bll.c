@@ -453,7 +453,7 @@ static enum err_code infer_members(struct bll *bll, struct solver_result *result
         return err_set(err, ERR_NOMEM, "no memory for %zu members", members);
     }
     bll->unseen = bll->found + 4 * members * o;
-    return par_run(p->n_threads, (int)members, run_member, bll, err) == ERR_OK
+    return ranks_run(p->checkpoint, p->n_threads, (int)members, run_member, bll, err) == ERR_OK
                ? collect_results(bll, result, err)
                : err->code;
 }

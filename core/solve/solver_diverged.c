@@ -90,7 +90,7 @@ enum err_code solver_members_run(struct solver_members *members, par_fn *fn, voi
     if (run.failures == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %d members", n);
     }
-    if (par_run(p->n_threads, n, run_or_note, &run, err) != ERR_OK) {
+    if (ranks_run(p->checkpoint, p->n_threads, n, run_or_note, &run, err) != ERR_OK) {
         goto done;
     }
     for (int i = 0; i < n; i++) {

@@ -553,7 +553,8 @@ static enum err_code run_laplace(const struct solver_problem *problem,
     if (self.fits == NULL || self.sigmas == NULL || self.evidence == NULL || self.factor == NULL ||
         self.raised == NULL || self.bounds == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
-    } else if (par_run(problem->n_threads, settings->members, run_member, &self, err) == ERR_OK) {
+    } else if (ranks_run(problem->checkpoint, problem->n_threads, settings->members, run_member,
+                         &self, err) == ERR_OK) {
         err_kept(collect_results(&self, result, err));
     }
 done:

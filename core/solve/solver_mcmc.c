@@ -536,7 +536,8 @@ static enum err_code run_chains(enum sampler_kind kind, const struct solver_prob
         return err->code;
     }
     if (allocate_draws(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
-        par_run(problem->n_threads, settings->chains, run_chain, &all, err) == ERR_OK) {
+        ranks_run(problem->checkpoint, problem->n_threads, settings->chains, run_chain, &all,
+                  err) == ERR_OK) {
         err_kept(collect_results(&all, result, err));
     }
     mem_free(all.vectors);

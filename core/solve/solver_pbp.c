@@ -313,7 +313,8 @@ static enum err_code run_pbp(const struct solver_problem *problem,
     self.skipped = mem_zalloc_array(members, sizeof *self.skipped);
     if (self.noise == NULL || self.log_z == NULL || self.lambda == NULL || self.skipped == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
-    } else if (par_run(problem->n_threads, settings->members, run_member, &self, err) == ERR_OK) {
+    } else if (ranks_run(problem->checkpoint, problem->n_threads, settings->members, run_member,
+                         &self, err) == ERR_OK) {
         err_kept(collect_results(&self, result, err));
     }
 done:

@@ -3,7 +3,7 @@
 #ifndef SOLVER_PRIV_H
 #define SOLVER_PRIV_H
 
-#include "base/par.h"
+#include "base/ranks.h"
 #include "solve/solver.h"
 
 #include <pthread.h>

@@ -92,11 +92,14 @@ static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_byte
 const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work *work, int number)
 {
     const struct checkpoint *whole = work->run->run.checkpoint;
-    *part = (struct auto_part){
-        .work = work,
-        .whole = whole,
-        .number = (uint32_t)number,
-        .checkpoint = {.ctx = part, .due = part_due, .save = part_save, .load = part_load}};
+    *part = (struct auto_part){.work = work,
+                               .whole = whole,
+                               .number = (uint32_t)number,
+                               .checkpoint = {.ctx = part,
+                                              .due = part_due,
+                                              .save = part_save,
+                                              .load = part_load,
+                                              .ranks = whole != NULL ? whole->ranks : NULL}};
     return whole != NULL ? &part->checkpoint : NULL;
 }
 

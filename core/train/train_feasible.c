@@ -15,7 +15,7 @@
  * predictions.
  */
 #include "base/mem.h"
-#include "base/par.h"
+#include "base/ranks.h"
 #include "fit/cross_entropy.h"
 #include "fit/logistic.h"
 #include "predict/feasible.h"
@@ -239,7 +239,8 @@ static enum err_code fit_networks(const struct trainee *t, int first_task, const
     self.kept = runs_scaled(kept, (*out)->d);
     if (train_prior_sigmas(&(struct train_prior){.sigma = 1.0, .fan_in = true}, &self.logit->net,
                            &self.prior, err) == ERR_OK &&
-        par_run(t->run->n_threads, FEASIBLE_MEMBERS, fit_member, &self, err) != ERR_OK) {
+        ranks_run(t->run->checkpoint, t->run->n_threads, FEASIBLE_MEMBERS, fit_member, &self,
+                  err) != ERR_OK) {
         err_prefix(err, "probability of success");
     }
     mem_free(self.prior);

@@ -40,7 +40,11 @@ void train_part_attach(struct train_part *part, struct solver_problem *problem)
 {
     const struct train_run *run = part->run;
     part->checkpoint =
-        (struct checkpoint){.ctx = part, .due = part_due, .save = part_save, .load = part_load};
+        (struct checkpoint){.ctx = part,
+                            .due = part_due,
+                            .save = part_save,
+                            .load = part_load,
+                            .ranks = run->checkpoint != NULL ? run->checkpoint->ranks : NULL};
     problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;
     problem->progress = run->progress != NULL ? part_progress : NULL;
     problem->progress_ctx = part;

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Several processes ("ranks", as MPI calls them) that run the same training on the same rows. Each
+ * of them does all that is not a task itself, and of the tasks of a solver (members, chains,
+ * starts) those whose number modulo n is its own. Then all exchange what these tasks left, and each
+ * goes through the tasks of the others from there.
+ *
+ * What a task leaves is what it saves in the checkpoint when it ends (base/checkpoint.h): a task
+ * that finds it does no work and has the same result, bit for bit, as after an interruption. A task
+ * that saves no end, or that failed, is done again by every rank: that costs time and changes
+ * nothing. So the result does not depend on n.
+ *
+ * Core knows no network: the caller passes the exchange of bytes.
+ */
+#ifndef RANKS_H
+#define RANKS_H
+
+#include "base/checkpoint.h"
+#include "base/par.h"
+
+#include <pthread.h>
+
+struct ranks {
+    int rank; /* 0 .. n-1 */
+    int n;
+    void *ctx;
+    /* *all <- the bytes of every rank one after the other, in the order of ranks (mem, the
+     * caller's), and sizes [n]. All ranks call it the same number of times; it fails on all or is
+     * never heard of again. */
+    enum err_code (*gather)(void *ctx, const void *bytes, size_t n_bytes, void **all, size_t *sizes,
+                            struct err *err);
+};
+
+enum ranks_phase {
+    RANKS_TOGETHER, /* all do the same */
+    RANKS_APART,    /* each does tasks of its own */
+    RANKS_REPLAY    /* each goes through the tasks of the others */
+};
+
+struct ranks_state {
+    int task;
+    void *bytes; /* mem */
+    size_t n_bytes;
+};
+
+/* A checkpoint that carries states between ranks, and keeps them in another one. */
+struct ranks_checkpoint {
+    struct checkpoint core; /* for the training */
+    const struct ranks *ranks;
+    const struct checkpoint *kept; /* NULL on every rank: nothing is kept */
+    enum ranks_phase phase;        /* changes on the main thread, while no other one runs */
+    pthread_mutex_t lock;
+    struct ranks_state *states; /* guarded by lock; mem */
+    int n_states, capacity;     /* guarded by lock */
+};
+
+/*
+ * Borrows both. Each rank may have its own `kept`, or all the same; where all do the same, the one
+ * of rank 0 counts and only that one is written. Loads outside of ranks_run must come from the main
+ * thread. ERR_NOMEM.
+ */
+enum err_code ranks_checkpoint_init(struct ranks_checkpoint *self, const struct ranks *ranks,
+                                    const struct checkpoint *kept, struct err *err) MUST_CHECK;
+void ranks_checkpoint_release(struct ranks_checkpoint *self);
+
+/*
+ * par_run (base/par.h) over all ranks of a checkpoint; without ranks, and within a task, it is
+ * par_run itself. `fn` must take and leave the state of a task by this checkpoint, and depend on
+ * nothing that other tasks of the run leave. Errors: of the lowest rank that failed, and then of
+ * all ranks; ERR_NOMEM; ERR_CORRUPT; those of the exchange.
+ */
+enum err_code ranks_run(const struct checkpoint *checkpoint, int n_threads, int n_tasks, par_fn *fn,
+                        void *ctx, struct err *err) MUST_CHECK;
+
+/* Are there several ranks? Then a task that ends a part of its work saves it. */
+bool ranks_are_several(const struct checkpoint *checkpoint);
+
+/* Is this the task of another rank, whose state counts more than what this one remembers? */
+bool ranks_is_replay(const struct checkpoint *checkpoint);
+
+#endif
