@@ -169,7 +169,8 @@ START_TEST(an_interrupted_run_ends_the_same)
         struct memory memory = {.die_after = at};
         struct solver_result resumed;
         struct err first = ERR_INIT;
-        memory.checkpoint = (struct checkpoint){&memory, memory_due, memory_save, memory_load};
+        memory.checkpoint = (struct checkpoint){
+            .ctx = &memory, .due = memory_due, .save = memory_save, .load = memory_load};
         p.uq.checkpoint = &memory.checkpoint;
         p.uq.cancel = &memory.cancel;
         if (solver_run(variants[_i].kind, &p.uq, &p.settings, &resumed, &first) == ERR_CANCELLED) {
@@ -231,7 +232,8 @@ START_TEST(a_damaged_checkpoint_is_refused)
     struct solver_result result;
     struct variant pbp = {.kind = SOLVER_PBP};
     variant_init(&p, &pbp);
-    memory.checkpoint = (struct checkpoint){&memory, memory_due, memory_save, memory_load};
+    memory.checkpoint = (struct checkpoint){
+        .ctx = &memory, .due = memory_due, .save = memory_save, .load = memory_load};
     p.uq.checkpoint = &memory.checkpoint;
     ck_assert_int_eq(solver_run(SOLVER_PBP, &p.uq, &p.settings, &result, &err), ERR_OK);
     solver_result_release(&result);
