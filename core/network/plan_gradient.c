@@ -8,8 +8,8 @@
  * The gradient by the inputs needs no z_i, so only the activations are kept.
  *
  * A plan in float goes both ways in float, but its final map in double, as plan_eval does. The
- * adjoint of a draw begins there with a size of about 1, and its power of two is put back at the
- * end: no sensitivity is too large or too small for a float.
+ * largest adjoint of a group begins there with a size of about 1, and its power of two is put back
+ * at the end: no sensitivity is too large or too small for a float.
  */
 #include "network/plan_gradient.h"
 
@@ -95,19 +95,19 @@ static void final_back(const struct plan *plan, int n, const struct ends *ends, 
     }
 }
 
-/* A power of two near the largest size in row [n], by which numbers are divided exactly; else 1. */
-static double size_of_row(const double *row, size_t n)
+/* A power of two near the largest size in v [n], whose inverse is a number too; 1 where there is none. */
+static double size_of(const double *v, size_t n)
 {
     double largest = 0.0;
     int exponent;
     for (size_t i = 0; i < n; i++) {
-        largest = fmax(largest, fabs(row[i]));
+        largest = fmax(largest, fabs(v[i]));
     }
     if (largest == 0.0 || !isfinite(largest)) {
         return 1.0;
     }
     (void)frexp(largest, &exponent);
-    return ldexp(1.0, exponent > 1023 ? 1023 : exponent < -1021 ? -1021 : exponent);
+    return ldexp(1.0, exponent > 1021 ? 1021 : exponent < -1021 ? -1021 : exponent);
 }
 
 #define REAL          double

@@ -30,7 +30,8 @@ void plan_gradient_forward(const struct plan_gradient *of, const double *x, doub
 
 /*
  * After plan_gradient_forward of the same draws, and as often as wanted: dx [n x d] <- each draw's
- * gradient by x of a scalar F with dF/dy = dy [n x n_out].
+ * gradient by x of a scalar F with dF/dy = dy [n x n_out]. In float a draw whose dy is less than 1e-37
+ * of another one's has 0.
  */
 void plan_gradient_backward(const struct plan_gradient *of, const double *dy, double *dx);
 
