@@ -95,7 +95,8 @@ static void final_back(const struct plan *plan, int n, const struct ends *ends, 
     }
 }
 
-/* A power of two near the largest size in v [n], whose inverse is a number too; 1 where there is none. */
+/* A power of two near the largest size in v [n], whose inverse is a number too; 1 where there is
+ * none. */
 static double size_of(const double *v, size_t n)
 {
     double largest = 0.0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Jacobian J = df/dx of each draw comes from its plan, one backward pass for each output, several
- * draws side by side. Over draws d mean/dx is streamed and, in part two of the result, the co-moment
- * of f and J,
+ * The Jacobian J = df/dx of each draw comes from its plan, one backward pass for each output,
+ * several draws side by side. Over draws d mean/dx is streamed and, in part two of the result, the
+ * co-moment of f and J,
  *
  *   co = sum (f - mean) (J - mean J),     d std/dx = co / ((m - 1) std)
  */
@@ -48,7 +48,8 @@ bool predict_jacobians_init(struct predict_jacobians *jac, const struct predict_
     return true;
 }
 
-/* jac->all <- the Jacobians of draws from `first` on, of the means alone: not of outputs for noise. */
+/* jac->all <- the Jacobians of draws from `first` on, of the means alone: not of outputs for noise.
+ */
 static void differentiate(struct predict_jacobians *jac, const struct model *model, int first,
                           const double *z)
 {

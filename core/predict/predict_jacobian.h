@@ -10,12 +10,12 @@ struct predict_jacobians {
     size_t first, rows; /* of the call */
     int group;          /* draws at a time; 0: no Jacobian is wanted */
     int begin, end;     /* draws whose Jacobians `all` holds */
-    double *all;        /* [group x rows x o x d] by the scaled inputs, before the output's scaler */
-    double *scratch;    /* of plan_gradient_scratch */
-    double *y;          /* [group x n_out] */
-    double *dy;         /* [group x n_out] */
-    double *dx;         /* [group x d] */
-    double *slope;      /* [rows x d] of the scaled inputs by the inputs */
+    double *all;     /* [group x rows x o x d] by the scaled inputs, before the output's scaler */
+    double *scratch; /* of plan_gradient_scratch */
+    double *y;       /* [group x n_out] */
+    double *dy;      /* [group x n_out] */
+    double *dx;      /* [group x d] */
+    double *slope;   /* [rows x d] of the scaled inputs by the inputs */
 };
 
 /* For a call that wants Jacobians; all 0 for others. False when memory is short. */

@@ -21,16 +21,16 @@
 struct tile {
     size_t first; /* row */
     size_t rows;
-    double *z;           /* [rows x inputs of the network] */
-    double *values;      /* [group x rows x outputs] of a group of draws */
-    double *f;           /* [rows x o] one draw's values, within `values` */
-    double *noise;       /* [group x rows x o] their predicted variances; NULL: not needed */
-    void *scratch;       /* plan_scratch_bytes */
-    int group;           /* draws evaluated at a time */
-    double *kept;        /* [m x rows x o] for KEEPS_DRAWS; or NULL */
-    double *kept_noise;  /* [m x rows x o] for total quantiles where noise is predicted; or NULL */
-    double *column;      /* [m] */
-    double *delta;       /* [o] */
+    double *z;          /* [rows x inputs of the network] */
+    double *values;     /* [group x rows x outputs] of a group of draws */
+    double *f;          /* [rows x o] one draw's values, within `values` */
+    double *noise;      /* [group x rows x o] their predicted variances; NULL: not needed */
+    void *scratch;      /* plan_scratch_bytes */
+    int group;          /* draws evaluated at a time */
+    double *kept;       /* [m x rows x o] for KEEPS_DRAWS; or NULL */
+    double *kept_noise; /* [m x rows x o] for total quantiles where noise is predicted; or NULL */
+    double *column;     /* [m] */
+    double *delta;      /* [o] */
     struct predict_jacobians jacobians;
     struct predict_folds folds; /* for conformal intervals */
 };

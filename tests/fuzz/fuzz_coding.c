@@ -29,8 +29,8 @@ const struct seed fuzz_seeds[] = {
 };
 
 const struct seed fuzz_words[] = {
-    SEED("gzip"), SEED("x-gzip"), SEED("identity"), SEED("*"), SEED(";q="), SEED(";Q="), SEED("0."),
-    SEED("1.0"),  SEED("0.001"),  SEED(", "),       SEED("\t"), SEEDS_END,
+    SEED("gzip"), SEED("x-gzip"), SEED("identity"), SEED("*"),  SEED(";q="), SEED(";Q="),
+    SEED("0."),   SEED("1.0"),    SEED("0.001"),    SEED(", "), SEED("\t"),  SEEDS_END,
 };
 
 static bool is_name(const char *text, const char *name)
@@ -42,7 +42,8 @@ static bool is_name(const char *text, const char *name)
     return *text == '\0' && *name == '\0';
 }
 
-/* Cuts *rest at its first `at`: returns what stands before it and moves *rest behind it, or to NULL. */
+/* Cuts *rest at its first `at`: returns what stands before it and moves *rest behind it, or to
+ * NULL. */
 static char *cut(char **rest, char at)
 {
     char *begin = *rest;
@@ -62,7 +63,8 @@ static void digits_of(char *text, char *to)
     bool point = text[0] != '\0' && text[1] == '.';
     const char *decimals = point ? text + 2 : "";
     bool whole = text[0] != '\0' && (point || text[1] == '\0');
-    if (!whole || (*text != '0' && *text != '1') || strspn(decimals, "0123456789") != strlen(decimals)) {
+    if (!whole || (*text != '0' && *text != '1') ||
+        strspn(decimals, "0123456789") != strlen(decimals)) {
         return;
     }
     char found[5] = "0000";

@@ -195,8 +195,8 @@ START_TEST(transposed_products_in_float_are_the_promised_sums)
             for (int i = 0; i < MAX_NETS * nets.n_in; i++) {
                 size_t net = (size_t)(i / nets.n_in);
                 float sum = exact_back_f32(&nets, net, i % nets.n_in, d + net * (size_t)nets.n_out);
-                ck_assert_msg(fused ? out[i] == sum : fabsf(out[i] - sum) <= 2e-4f, "%s: %g, not %g",
-                              all[set]->isa, (double)out[i], (double)sum);
+                ck_assert_msg(fused ? out[i] == sum : fabsf(out[i] - sum) <= 2e-4f,
+                              "%s: %g, not %g", all[set]->isa, (double)out[i], (double)sum);
                 out[i] = sum;
             }
             all[set]->back_f32(&p, true);
