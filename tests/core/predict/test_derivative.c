@@ -239,6 +239,17 @@ START_TEST(gradients_in_float_are_near_those_in_double)
             check_close(setups[s].what, found, wanted, D, 1e-5);
             ck_assert_int_ne(memcmp(found, wanted, sizeof found), 0);
         }
+        struct arena arenas[2] = {ARENA_INIT, ARENA_INIT};
+        struct predict_result of_rounded;
+        struct predict_result of_exact;
+        const struct predict_request all = {
+            .n = 1, .x = x, .want = PREDICT_JACOBIAN, .n_threads = 1};
+        int n = 2 * exact->o * exact->d;
+        run(rounded, &all, &arenas[0], &of_rounded);
+        run(exact, &all, &arenas[1], &of_exact);
+        check_close(setups[s].what, of_rounded.jacobian, of_exact.jacobian, n, 1e-5);
+        arena_release(&arenas[0]);
+        arena_release(&arenas[1]);
         model_unref(exact);
         model_unref(rounded);
     }
