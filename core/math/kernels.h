@@ -55,6 +55,10 @@ static inline size_t kernels_at(int n_out, int n_in, int k, int o)
     void (*tanh_##suffix)(real * x, size_t n);                                                     \
     /* z <- z + h tanh(a), [n] */                                                                  \
     void (*step_##suffix)(const real *a, real h, real *z, size_t n);                               \
+    /* a <- tanh(a), next <- z + h a; [n] */                                                       \
+    void (*layer_##suffix)(size_t n, real h, const real *z, real *a, real *next);                  \
+    /* d <- h g (1 - a^2), [n] */                                                                  \
+    void (*slope_##suffix)(size_t n, real h, const real *g, const real *a, real *d);               \
     /* out [n_out x ld] <- bias + W z: bias [n_out] or NULL, z [n_in x ld] */                      \
     void (*columns_##suffix)(int n_out, int n_in, size_t ld, const real *wt, const real *bias,     \
                              const real *z, real *out);                                            \
@@ -129,6 +133,7 @@ struct kernels {
      * [n x n_in] <- W^T z, or out + W^T z with `add`. bias, share, period and ahead are not used.
      */
     void (*back_f64)(const struct kernels_rows_f64 *p, bool add);
+    void (*back_f32)(const struct kernels_rows_f32 *p, bool add);
     void (*back_mixed)(const struct kernels_rows_mixed *p, bool add);
     /* to [n_in x n_out] <- weights of halves.h, in the kernels' order */
     void (*widen)(int n_out, int n_in, const uint32_t *from, double *to);
@@ -136,10 +141,6 @@ struct kernels {
     void (*outer)(const struct kernels_outer *p);
     /* out[i] <- the sum of a's row i; a: [n_a x ld] with zeros in its padding */
     void (*sums)(int n_a, size_t ld, const double *a, double *out);
-    /* a <- tanh(a), next <- z + h a; [n] */
-    void (*layer)(size_t n, double h, const double *z, double *a, double *next);
-    /* d <- h g (1 - a^2), [n] */
-    void (*slope)(size_t n, double h, const double *g, const double *a, double *d);
     /* y <- y + s x, [n] */
     void (*axpy)(size_t n, double s, const double *x, double *y);
     void (*adam)(const struct kernels_adam *p, size_t n, const double *grad, double *m, double *v,

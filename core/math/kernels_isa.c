@@ -302,6 +302,16 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #include "math/kernels_rows.inc"
 #undef R
 #undef PLACE
+#undef F
+/* Eight sums in float too, of which a vector of half the width is enough. */
+#define F(name)            PASTE(name, _f32x8)
+#define R(name)            PASTE(name, _f32x8)
+#define PLACE(v)           ((v) / 2 * (int)N_FLOATS + (v) % 2 * KERNELS_OUT / 2)
+#define kernels_rows_f32x8 kernels_rows_f32
+#include "math/kernels_back.inc"
+#undef kernels_rows_f32x8
+#undef R
+#undef PLACE
 #undef WEIGHT
 #undef F
 #undef REAL
@@ -325,23 +335,26 @@ const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .exp_f64 = exp_all,
     .tanh_f64 = tanh_all_f64,
     .step_f64 = step_f64,
+    .layer_f64 = layer_f64,
+    .slope_f64 = slope_f64,
     .columns_f64 = columns_f64,
     .lanes_f64 = lanes_f64,
     .tanh_f32 = tanh_all_f32,
     .step_f32 = step_f32,
+    .layer_f32 = layer_f32,
+    .slope_f32 = slope_f32,
     .columns_f32 = columns_f32,
     .lanes_f32 = lanes_f32,
     .rows_f64 = rows_f64,
     .rows_f32 = rows_f32,
     .rows_mixed = rows_mixed,
     .back_f64 = back_f64,
+    .back_f32 = back_f32x8,
     .back_mixed = back_mixed,
     .widen = widen,
     .product = product,
     .outer = outer,
     .sums = sums,
-    .layer = layer,
-    .slope = slope,
     .axpy = axpy,
     .adam = adam,
 };

@@ -6,12 +6,17 @@
  * residual
  *
  * The gradient by the inputs needs no z_i, so only the activations are kept.
+ *
+ * A plan in float goes both ways in float, but its final map in double, as plan_eval does. The
+ * largest adjoint of a group begins there with a size of about 1, and its power of two is put back
+ * at the end: no sensitivity is too large or too small for a float.
  */
 #include "network/plan_gradient.h"
 
 #include "network/plan_priv.h"
 #include "network/resnet_priv.h"
 
+#include <math.h>
 #include <string.h>
 
 /*
@@ -23,46 +28,43 @@
 #define GROUP_BYTES ((size_t)192 * 1024)
 #define FOUR_BYTES  ((size_t)608 * 1024)
 
-/* The parts of the scratch, for n draws. */
-struct parts {
-    double *a;   /* [(blocks + 1) x n x r] activations of the blocks, and those of the pre layer */
-    double *z;   /* [n x r] state, then its adjoint */
-    double *d;   /* [n x r] */
-    double *raw; /* [n x o] before the final map */
-    double *y;   /* [n x n_out] */
+/* What both ways have in common, in double, for n draws; behind it, the rest of the scratch. */
+struct ends {
+    double *raw;   /* [n x o] before the final map */
+    double *y;     /* [n x n_out] */
     double *d_raw; /* [n x o] the adjoint of raw */
+    void *rest;
 };
 
+/* Of doubles or floats, in whole lines of the cache. */
 static size_t padded(size_t values)
 {
-    return (values + 7) & ~(size_t)7;
+    return (values + 15) & ~(size_t)15;
 }
 
-static struct parts parts_of(const struct plan *plan, int n, double *scratch)
+static struct ends ends_of(const struct plan *plan, int n, double *scratch)
 {
-    size_t state = padded((size_t)n * (size_t)plan->net->arch.width);
-    struct parts p = {.a = scratch};
-    p.z = p.a + ((size_t)plan->net->n_blocks + 1) * state;
-    p.d = p.z + state;
-    p.raw = p.d + state;
-    p.y = p.raw + padded((size_t)n * (size_t)plan->net->arch.outputs);
-    p.d_raw = p.y + padded((size_t)n * (size_t)plan->net->n_out);
-    return p;
+    size_t outputs = padded((size_t)n * (size_t)plan->net->arch.outputs);
+    struct ends e = {.raw = scratch, .d_raw = scratch + outputs, .y = scratch + 2 * outputs};
+    e.rest = e.y + padded((size_t)n * (size_t)plan->net->n_out);
+    return e;
 }
 
 size_t plan_gradient_scratch(const struct plan *plan, int n)
 {
     const struct resnet *net = plan->net;
-    return ((size_t)net->n_blocks + 3) * padded((size_t)n * (size_t)net->arch.width) +
-           2 * padded((size_t)n * (size_t)net->arch.outputs) +
-           padded((size_t)n * (size_t)net->n_out);
+    size_t outputs = padded((size_t)n * (size_t)net->arch.outputs);
+    size_t reals = ((size_t)net->n_blocks + 3) * padded((size_t)n * (size_t)net->arch.width);
+    if (plan->precision == PRECISION_FLOAT32) { /* also inputs, their gradients and outputs */
+        reals += padded((size_t)net->arch.inputs) + padded((size_t)n * (size_t)net->arch.inputs) +
+                 outputs;
+        reals = reals * sizeof(float) / sizeof(double);
+    }
+    return reals + 2 * outputs + padded((size_t)n * (size_t)net->n_out);
 }
 
 int plan_gradient_group(const struct plan *plan)
 {
-    if (plan->precision == PRECISION_FLOAT32) {
-        return 0;
-    }
     size_t weight = plan->precision == PRECISION_FLOAT64 ? sizeof(double) : sizeof(uint32_t);
     size_t bytes = plan->net->pack_size * weight;
     size_t group = bytes * GROUP_MAX <= GROUP_BYTES ? GROUP_MAX : bytes * 4 <= FOUR_BYTES ? 4 : 1;
@@ -70,130 +72,8 @@ int plan_gradient_group(const struct plan *plan)
     return group > 1 ? (int)group : 1;
 }
 
-/* out <- bias + W z; period 1: z [n_in] is the same row for all, n: z [n x n_in]. */
-static void forward(const struct plan_gradient *of, const struct plan_layer *layer, int period,
-                    const double *z, double *out)
-{
-    const struct plan *plan = of->plan;
-    size_t at = (size_t)of->first * plan->net->pack_size + (size_t)layer->at;
-    size_t biases = at + (size_t)layer->n_in * (size_t)layer->n_out;
-    if (plan->precision == PRECISION_FLOAT64) {
-        const double *packs = plan->packs;
-        const struct kernels_rows_f64 p = {.n_out = layer->n_out,
-                                           .n_in = layer->n_in,
-                                           .n = of->n,
-                                           .share = 1,
-                                           .period = period,
-                                           .stride = plan->net->pack_size,
-                                           .wt = packs + at,
-                                           .bias = layer->bias ? packs + biases : NULL,
-                                           .z = z,
-                                           .out = out};
-        plan->kernels->rows_f64(&p);
-    } else {
-        const uint32_t *packs = plan->packs;
-        const struct kernels_rows_mixed p = {.n_out = layer->n_out,
-                                             .n_in = layer->n_in,
-                                             .n = of->n,
-                                             .share = 1,
-                                             .period = period,
-                                             .stride = plan->net->pack_size,
-                                             .ahead = plan->ahead,
-                                             .wt = packs + at,
-                                             .bias = layer->bias ? packs + biases : NULL,
-                                             .z = z,
-                                             .out = out};
-        plan->kernels->rows_mixed(&p);
-    }
-}
-
-/* out [n x n_in] <- W^T d, or out + W^T d; d [n x n_out]. */
-static void back(const struct plan_gradient *of, const struct plan_layer *layer, bool add,
-                 const double *d, double *out)
-{
-    const struct plan *plan = of->plan;
-    size_t at = (size_t)of->first * plan->net->pack_size + (size_t)layer->at;
-    if (plan->precision == PRECISION_FLOAT64) {
-        const struct kernels_rows_f64 p = {.n_out = layer->n_out,
-                                           .n_in = layer->n_in,
-                                           .n = of->n,
-                                           .stride = plan->net->pack_size,
-                                           .wt = (const double *)plan->packs + at,
-                                           .z = d,
-                                           .out = out};
-        plan->kernels->back_f64(&p, add);
-    } else {
-        const struct kernels_rows_mixed p = {.n_out = layer->n_out,
-                                             .n_in = layer->n_in,
-                                             .n = of->n,
-                                             .stride = plan->net->pack_size,
-                                             .wt = (const uint32_t *)plan->packs + at,
-                                             .z = d,
-                                             .out = out};
-        plan->kernels->back_mixed(&p, add);
-    }
-}
-
-/* a <- act(a), next <- z + h a; not residual: next <- a. [count] */
-static void end_block(const struct plan *plan, size_t count, double *a, const double *z,
-                      double *next)
-{
-    const struct arch *arch = &plan->net->arch;
-    if (arch->activation == ACT_TANH && arch->residual) {
-        plan->kernels->layer(count, plan->net->step, z, a, next);
-        return;
-    }
-    if (arch->activation == ACT_TANH) {
-        plan->kernels->tanh_f64(a, count);
-    }
-    memcpy(next, arch->residual ? z : a, count * sizeof *next);
-    if (arch->residual) {
-        plan->kernels->axpy(count, plan->net->step, a, next);
-    }
-}
-
-void plan_gradient_forward(const struct plan_gradient *of, const double *x, double *y)
-{
-    const struct plan *plan = of->plan;
-    const struct resnet *net = plan->net;
-    const int n = of->n;
-    size_t r = (size_t)net->arch.width;
-    size_t count = (size_t)n * r;
-    struct parts p = parts_of(plan, n, of->scratch);
-    double *pre = p.a + (size_t)net->n_blocks * padded(count);
-    double *z = p.z;
-    double *next = p.d;
-    if (net->arch.layer_pre) {
-        struct plan_layer layer = plan_pre(net);
-        forward(of, &layer, 1, x, pre);
-        if (net->arch.activation == ACT_TANH) {
-            plan->kernels->tanh_f64(pre, count);
-        }
-        z = pre;
-    }
-    for (size_t j = 0; j < (size_t)n && !net->arch.layer_pre; j++) {
-        memcpy(p.z + j * r, x, r * sizeof *x);
-    }
-    for (int i = 0; i < net->n_blocks; i++) {
-        struct plan_layer layer = plan_block(net, i);
-        double *a = p.a + (size_t)i * padded(count);
-        forward(of, &layer, n, z, a);
-        end_block(plan, count, a, z, next);
-        z = next;
-        next = next == p.d ? p.z : p.d;
-    }
-    if (net->arch.layer_post) {
-        struct plan_layer layer = plan_post(net);
-        forward(of, &layer, n, z, p.raw);
-    } else {
-        memcpy(p.raw, z, count * sizeof *z);
-    }
-    resnet_final(net, n, p.raw, y);
-    memcpy(p.y, y, (size_t)n * (size_t)net->n_out * sizeof *y);
-}
-
 /* d [n x o] <- dF/draw from dF/dy. */
-static void final_back(const struct plan *plan, int n, const struct parts *p, const double *dy,
+static void final_back(const struct plan *plan, int n, const struct ends *ends, const double *dy,
                        double *d)
 {
     size_t o = (size_t)plan->net->arch.outputs;
@@ -203,10 +83,10 @@ static void final_back(const struct plan *plan, int n, const struct parts *p, co
             d[i] = dy[i];
             break;
         case FINAL_EXP:
-            d[i] = dy[i] * p->y[i];
+            d[i] = dy[i] * ends->y[i];
             break;
         case FINAL_LOGABS:
-            d[i] = dy[i] / p->raw[i];
+            d[i] = dy[i] / ends->raw[i];
             break;
         case FINAL_SUM:
             d[i] = dy[i / o];
@@ -215,44 +95,88 @@ static void final_back(const struct plan *plan, int n, const struct parts *p, co
     }
 }
 
-/* p->d <- scale g act'(a) for the adjoint g in p->z, [count] */
-static void activation_back(const struct plan *plan, size_t count, double scale, const double *a,
-                            const struct parts *p)
+/* A power of two near the largest size in v [n], whose inverse is a number too; 1 where there is
+ * none. */
+static double size_of(const double *v, size_t n)
 {
-    if (plan->net->arch.activation == ACT_TANH) {
-        plan->kernels->slope(count, scale, p->z, a, p->d);
-        return;
+    double largest = 0.0;
+    int exponent;
+    for (size_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs(v[i]));
     }
-    for (size_t i = 0; i < count; i++) {
-        p->d[i] = scale * p->z[i];
+    if (largest == 0.0 || !isfinite(largest)) {
+        return 1.0;
     }
+    (void)frexp(largest, &exponent);
+    return ldexp(1.0, exponent > 1021 ? 1021 : exponent < -1021 ? -1021 : exponent);
+}
+
+#define REAL          double
+#define WEIGHT        double
+#define F(name)       name##_f64
+#define K(k, name)    (k)->name##_f64
+#define PRODUCT(name) name##_f64
+#include "network/plan_gradient_real.inc"
+#undef WEIGHT
+#undef F
+#undef PRODUCT
+#define WEIGHT        uint32_t
+#define F(name)       name##_mixed
+#define PRODUCT(name) name##_mixed
+#include "network/plan_gradient_real.inc"
+#undef REAL
+#undef WEIGHT
+#undef F
+#undef K
+#undef PRODUCT
+#define REAL          float
+#define WEIGHT        float
+#define F(name)       name##_f32
+#define K(k, name)    (k)->name##_f32
+#define PRODUCT(name) name##_f32
+#define IN_FLOAT
+#include "network/plan_gradient_real.inc"
+#undef REAL
+#undef WEIGHT
+#undef F
+#undef K
+#undef PRODUCT
+#undef IN_FLOAT
+
+void plan_gradient_forward(const struct plan_gradient *of, const double *x, double *y)
+{
+    const struct resnet *net = of->plan->net;
+    const struct ends ends = ends_of(of->plan, of->n, of->scratch);
+    switch (of->plan->precision) {
+    case PRECISION_FLOAT32:
+        forward_f32(of, x, &ends);
+        break;
+    case PRECISION_MIXED:
+        forward_mixed(of, x, &ends);
+        break;
+    case PRECISION_AUTO:
+    case PRECISION_FLOAT64:
+        forward_f64(of, x, &ends);
+        break;
+    }
+    resnet_final(net, of->n, ends.raw, y);
+    memcpy(ends.y, y, (size_t)of->n * (size_t)net->n_out * sizeof *y);
 }
 
 void plan_gradient_backward(const struct plan_gradient *of, const double *dy, double *dx)
 {
-    const struct plan *plan = of->plan;
-    const struct resnet *net = plan->net;
-    const int n = of->n;
-    size_t count = (size_t)n * (size_t)net->arch.width;
-    struct parts p = parts_of(plan, n, of->scratch);
-    double *g = p.z;
-    if (net->arch.layer_post) {
-        struct plan_layer layer = plan_post(net);
-        final_back(plan, n, &p, dy, p.d_raw);
-        back(of, &layer, false, p.d_raw, g);
-    } else {
-        final_back(plan, n, &p, dy, g);
+    const struct ends ends = ends_of(of->plan, of->n, of->scratch);
+    final_back(of->plan, of->n, &ends, dy, ends.d_raw);
+    switch (of->plan->precision) {
+    case PRECISION_FLOAT32:
+        backward_f32(of, &ends, dx);
+        break;
+    case PRECISION_MIXED:
+        backward_mixed(of, &ends, dx);
+        break;
+    case PRECISION_AUTO:
+    case PRECISION_FLOAT64:
+        backward_f64(of, &ends, dx);
+        break;
     }
-    for (int i = net->n_blocks - 1; i >= 0; i--) {
-        struct plan_layer layer = plan_block(net, i);
-        activation_back(plan, count, net->step, p.a + (size_t)i * padded(count), &p);
-        back(of, &layer, net->arch.residual, p.d, g);
-    }
-    if (!net->arch.layer_pre) {
-        memcpy(dx, g, count * sizeof *g);
-        return;
-    }
-    struct plan_layer layer = plan_pre(net);
-    activation_back(plan, count, 1.0, p.a + (size_t)net->n_blocks * padded(count), &p);
-    back(of, &layer, false, p.d, dx);
 }

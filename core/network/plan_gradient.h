@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reverse mode for one row by a plan: values and gradients by the inputs of several draws, with the
- * weights that serve predictions. A draw's weights are read twice, the second time while they are
- * still in the cache. For plans in float there is none, since derivatives are computed in double.
+ * weights that serve predictions and in the arithmetic of the plan. A draw's weights are read
+ * twice, the second time while they are still in the cache. The values have the bits of
+ * plan_eval's.
  */
 #ifndef PLAN_GRADIENT_H
 #define PLAN_GRADIENT_H
 
 #include "network/plan.h"
 
-/* The number of draws that may be taken at a time; 0: the plan is in float. */
+/* The number of draws that may be taken at a time. */
 int plan_gradient_group(const struct plan *plan);
 
 /* Doubles of scratch for n draws. */
@@ -30,7 +31,8 @@ void plan_gradient_forward(const struct plan_gradient *of, const double *x, doub
 
 /*
  * After plan_gradient_forward of the same draws, and as often as wanted: dx [n x d] <- each draw's
- * gradient by x of a scalar F with dF/dy = dy [n x n_out].
+ * gradient by x of a scalar F with dF/dy = dy [n x n_out]. In float a draw whose dy is less than
+ * 1e-37 of another one's has 0.
  */
 void plan_gradient_backward(const struct plan_gradient *of, const double *dy, double *dx);
 

@@ -253,7 +253,7 @@ static void activate(const struct resnet_tape *tape, const double *z, double *a,
             tape->kernels->tanh_f64(a, n);
         }
     } else if (is_tanh) {
-        tape->kernels->layer(n, tape->net->step, z, a, next);
+        tape->kernels->layer_f64(n, tape->net->step, z, a, next);
     } else {
         memcpy(next, z, n * sizeof *next);
         tape->kernels->axpy(n, tape->net->step, a, next);
@@ -338,7 +338,7 @@ static void activation_backward(const struct resnet_tape *tape, double scale, co
 {
     size_t n = (size_t)tape->net->arch.width * tape->ld;
     if (tape->net->arch.activation == ACT_TANH) {
-        tape->kernels->slope(n, scale, g, a, d);
+        tape->kernels->slope_f64(n, scale, g, a, d);
     } else {
         for (size_t i = 0; i < n; i++) {
             d[i] = scale * g[i];

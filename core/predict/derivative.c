@@ -111,14 +111,11 @@ static void prepare_inputs(struct derivation *work)
     }
 }
 
-/* For gradients by the plan, where it has them. */
+/* For gradients by the plan. */
 static void init_by_plan(struct derivation *work, struct arena *arena, bool *ok)
 {
     const struct model *model = work->model;
     size_t group = (size_t)plan_gradient_group(&model->plan);
-    if (group == 0) {
-        return;
-    }
     work->group = (int)group;
     work->scratch = predict_scratch(arena, plan_gradient_scratch(&model->plan, (int)group), ok);
     work->by_y = arena_zalloc_array(arena, group * (size_t)model->net.n_out, sizeof(double));

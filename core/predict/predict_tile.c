@@ -9,9 +9,9 @@
 #include "fit/objective.h"
 #include "math/moments.h"
 #include "predict/predict_interval.h"
+#include "predict/predict_jacobian.h"
 #include "predict/predict_observation.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Results that need the values of all draws at a row at once. */
@@ -21,20 +21,17 @@
 struct tile {
     size_t first; /* row */
     size_t rows;
-    double *z;           /* [rows x inputs of the network] */
-    double *values;      /* [group x rows x outputs] of a group of draws */
-    double *f;           /* [rows x o] one draw's values, within `values` */
-    double *noise;       /* [group x rows x o] their predicted variances; NULL: not needed */
-    void *scratch;       /* plan_scratch_bytes */
-    int group;           /* draws evaluated at a time */
-    double *kept;        /* [m x rows x o] for KEEPS_DRAWS; or NULL */
-    double *kept_noise;  /* [m x rows x o] for total quantiles where noise is predicted; or NULL */
-    double *column;      /* [m] */
-    double *delta;       /* [o] */
-    double *jac;         /* [rows x o x d], or NULL */
-    double *jac_scratch; /* [rows x (n_out + d)] */
-    double *jac_values;  /* [rows x n_out] */
-    struct resnet_tape *tape;
+    double *z;          /* [rows x inputs of the network] */
+    double *values;     /* [group x rows x outputs] of a group of draws */
+    double *f;          /* [rows x o] one draw's values, within `values` */
+    double *noise;      /* [group x rows x o] their predicted variances; NULL: not needed */
+    void *scratch;      /* plan_scratch_bytes */
+    int group;          /* draws evaluated at a time */
+    double *kept;       /* [m x rows x o] for KEEPS_DRAWS; or NULL */
+    double *kept_noise; /* [m x rows x o] for total quantiles where noise is predicted; or NULL */
+    double *column;     /* [m] */
+    double *delta;      /* [o] */
+    struct predict_jacobians jacobians;
     struct predict_folds folds; /* for conformal intervals */
 };
 
@@ -50,7 +47,6 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
                                struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
-    size_t d = (size_t)model->d;
     size_t o = (size_t)model->o;
     size_t m = (size_t)model->m;
     size_t rows = tile->rows;
@@ -72,96 +68,9 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
                                ? predict_scratch(arena, m * rows * o, &ok)
                                : NULL;
     }
-    if (call->req->want & PREDICT_JACOBIAN) {
-        tile->jac = predict_scratch(arena, rows * o * d, &ok);
-        tile->jac_values = predict_scratch(arena, rows * (size_t)model->net.n_out, &ok);
-        tile->jac_scratch = predict_scratch(arena, rows * ((size_t)model->net.n_out + d), &ok);
-        tile->tape = resnet_tape_new(&model->net, (int)rows);
-        ok = ok && tile->tape != NULL;
-    }
+    ok = predict_jacobians_init(&tile->jacobians, call, tile->first, rows, arena) && ok;
     ok = predict_folds_init(&tile->folds, call, rows, arena) && ok;
     return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a prediction");
-}
-
-/* From dz_out/dz_in to the user's units: times dy/dz_out and dz_in/dx. */
-static void jacobian_to_user(const struct predict_call *call, const double *x, const double *f,
-                             size_t rows, double *jac)
-{
-    const struct model *model = call->model;
-    for (size_t i = 0; i < rows; i++) {
-        for (int a = 0; a < model->o; a++) {
-            double by = scaler_slope_back(&call->scalers[a], f[i * (size_t)model->o + (size_t)a]);
-            double *row = jac + (i * (size_t)model->o + (size_t)a) * (size_t)model->d;
-            for (int b = 0; b < model->d; b++) {
-                row[b] *= by * scaler_slope(&model->in[b], x[i * (size_t)model->d + (size_t)b]);
-            }
-        }
-    }
-}
-
-/* tile->jac, of the means alone: resnet_input_jacobian would include the outputs for the noise. */
-static void tile_jacobian(const struct model *model, struct tile *tile)
-{
-    size_t d = (size_t)model->d;
-    size_t o = (size_t)model->o;
-    size_t n_out = (size_t)model->net.n_out;
-    double *dy = tile->jac_scratch;
-    double *dx = dy + tile->rows * n_out;
-    for (size_t a = 0; a < o; a++) {
-        memset(dy, 0, tile->rows * n_out * sizeof *dy);
-        for (size_t i = 0; i < tile->rows; i++) {
-            dy[i * n_out + a] = 1.0;
-        }
-        resnet_backward(tile->tape, dy, NULL, dx);
-        for (size_t i = 0; i < tile->rows; i++) {
-            memcpy(tile->jac + (i * o + a) * d, dx + i * d, d * sizeof *dx);
-        }
-    }
-}
-
-/*
- * Streams d mean/dx and, in part two of the Jacobian, the co-moment of f and J = df/dx,
- *
- *   co = sum (f - mean) (J - mean J),     d std/dx = co / ((m - 1) std)
- *
- * The mean already includes this draw.
- */
-static void jacobian_add(const struct predict_call *call, struct tile *tile, int draw)
-{
-    const struct model *model = call->model;
-    size_t d = (size_t)model->d;
-    size_t cells = tile->rows * (size_t)model->o;
-    double *mean_jac = call->out->jacobian + tile->first * (size_t)model->o * d;
-    double *co = predict_jacobian_std(call) + tile->first * (size_t)model->o * d;
-    const double *mean = call->out->mean + tile->first * (size_t)model->o;
-
-    resnet_set_params(tile->tape, model->draws + (size_t)draw * (size_t)model->net.n_params);
-    resnet_forward(tile->tape, (int)tile->rows, tile->z, tile->jac_values);
-    tile_jacobian(model, tile);
-    jacobian_to_user(call, call->req->x + tile->first * d, tile->f, tile->rows, tile->jac);
-    for (size_t c = 0; c < cells; c++) {
-        for (size_t b = 0; b < d; b++) {
-            double *mj = &mean_jac[c * d + b];
-            double delta = tile->jac[c * d + b] - (draw == 0 ? 0.0 : *mj);
-            *mj = draw == 0 ? tile->jac[c * d + b] : *mj + delta / (double)(draw + 1);
-            co[c * d + b] = draw == 0 ? 0.0 : co[c * d + b] + (tile->f[c] - mean[c]) * delta;
-        }
-    }
-}
-
-static void jacobian_finish(const struct predict_call *call, const struct tile *tile)
-{
-    const struct model *model = call->model;
-    size_t d = (size_t)model->d;
-    size_t first = tile->first * (size_t)model->o;
-    double *jacobian_std = predict_jacobian_std(call);
-    for (size_t c = first; c < first + tile->rows * (size_t)model->o; c++) {
-        double std = sqrt(call->out->variance[c]);
-        for (size_t b = 0; b < d; b++) {
-            double *value = &jacobian_std[c * d + b];
-            *value = std > 0.0 ? *value / ((double)(model->m - 1) * std) : 0.0;
-        }
-    }
 }
 
 static void quantiles_finish(const struct predict_call *call, const struct tile *tile)
@@ -263,8 +172,8 @@ static void draw_add(const struct predict_call *call, struct tile *tile, int dra
     if (call->sample_of != NULL && call->sample_of[draw] >= 0) {
         put_sample(call, tile, draw, tile->f, noise);
     }
-    if (tile->jac != NULL) {
-        jacobian_add(call, tile, draw);
+    if (tile->jacobians.group > 0) {
+        predict_jacobians_add(&tile->jacobians, call, draw, tile->z, tile->f);
     }
     if (tile->folds.mean != NULL) {
         predict_folds_add(&tile->folds, draw, tile->f);
@@ -293,8 +202,8 @@ static void tile_finish(const struct predict_call *call, struct tile *tile)
     if (call->req->want & PREDICT_TOTAL_QUANTILES) {
         total_quantiles_finish(call, tile);
     }
-    if (tile->jac != NULL) {
-        jacobian_finish(call, tile);
+    if (tile->jacobians.group > 0) {
+        predict_jacobians_finish(&tile->jacobians, call);
     }
     if (tile->folds.mean != NULL) {
         predict_folds_finish(&tile->folds, call, tile->first);
@@ -388,7 +297,7 @@ enum err_code predict_draws_tile(const struct predict_call *call, int index, str
                                        .names = model->input_names};
     if (tile_init(&tile, call, scratch, err) != ERR_OK ||
         model_scale_inputs(model, &inputs, tile.z, err) != ERR_OK) {
-        goto done;
+        return err->code;
     }
     const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};
     plan_load(&model->plan, &planned, tile.z);
@@ -397,7 +306,5 @@ enum err_code predict_draws_tile(const struct predict_call *call, int index, str
     } else {
         tile_draws(call, &planned, &tile);
     }
-done:
-    resnet_tape_free(tile.tape);
-    return err->code;
+    return ERR_OK;
 }

@@ -150,6 +150,66 @@ static double exact_back(const struct nets *nets, const double *wt, size_t net, 
     return sum;
 }
 
+static float exact_back_f32(const struct nets *nets, size_t net, int k, const float *d)
+{
+    const float *w = nets->wt32 + net * nets->stride;
+    float lane[8] = {0.0f};
+    int o = 0;
+    for (; o + 8 <= nets->n_out; o += 8) {
+        for (int l = 0; l < 8; l++) {
+            lane[l] = fmaf(w[kernels_at(nets->n_out, nets->n_in, k, o + l)], d[o + l], lane[l]);
+        }
+    }
+    float sum =
+        ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    for (; o < nets->n_out; o++) {
+        sum = fmaf(w[kernels_at(nets->n_out, nets->n_in, k, o)], d[o], sum);
+    }
+    return sum;
+}
+
+START_TEST(transposed_products_in_float_are_the_promised_sums)
+{
+    static struct nets nets;
+    static float d[MAX_NETS * 70], out[MAX_NETS * 64];
+    int n_sets;
+    const struct kernels *const *all = kernels_all(&n_sets);
+    struct rng rng;
+    rng_init(&rng, 9, RNG_TEST, 0);
+    for (int i = 0; i < MAX_NETS * 70; i++) {
+        d[i] = (float)rng_normal(&rng);
+    }
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        fill_nets(&nets, shapes[s][0], shapes[s][1], &rng);
+        for (int set = 0; set < n_sets; set++) {
+            bool fused = set > 0 || n_sets == 1;
+            const struct kernels_rows_f32 p = {.n_out = nets.n_out,
+                                               .n_in = nets.n_in,
+                                               .n = MAX_NETS,
+                                               .stride = nets.stride,
+                                               .wt = nets.wt32,
+                                               .z = d,
+                                               .out = out};
+            memset(out, 0xff, sizeof out);
+            all[set]->back_f32(&p, false);
+            for (int i = 0; i < MAX_NETS * nets.n_in; i++) {
+                size_t net = (size_t)(i / nets.n_in);
+                float sum = exact_back_f32(&nets, net, i % nets.n_in, d + net * (size_t)nets.n_out);
+                ck_assert_msg(fused ? out[i] == sum : fabsf(out[i] - sum) <= 2e-4f,
+                              "%s: %g, not %g", all[set]->isa, (double)out[i], (double)sum);
+                out[i] = sum;
+            }
+            all[set]->back_f32(&p, true);
+            for (int i = 0; i < MAX_NETS * nets.n_in; i++) {
+                size_t net = (size_t)(i / nets.n_in);
+                float sum = exact_back_f32(&nets, net, i % nets.n_in, d + net * (size_t)nets.n_out);
+                ck_assert_float_eq_tol(out[i], 2.0f * sum, 4e-4f);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(transposed_products_are_the_promised_sums)
 {
     static struct nets nets;
@@ -249,6 +309,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, products_are_the_promised_sums);
     tcase_add_test(tc, transposed_products_are_the_promised_sums);
+    tcase_add_test(tc, transposed_products_in_float_are_the_promised_sums);
     tcase_add_test(tc, weights_in_32_bits_keep_their_bound);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

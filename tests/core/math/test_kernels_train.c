@@ -139,12 +139,12 @@ START_TEST(sweeps_of_training_agree_with_plain_loops)
     for (int u = 0; u < n; u++) {
         for (size_t count = 0; count <= MAX_FEATURES; count++) {
             memcpy(v.w, v.a, count * sizeof *v.w);
-            all[u]->layer(count, 0.3, v.b, v.w, v.found);
+            all[u]->layer_f64(count, 0.3, v.b, v.w, v.found);
             for (size_t i = 0; i < count; i++) {
                 ck_assert_double_eq_tol(v.w[i], tanh(v.a[i]), 1e-15);
                 ck_assert_double_eq_tol(v.found[i], v.b[i] + 0.3 * tanh(v.a[i]), 1e-14);
             }
-            all[u]->slope(count, 0.3, v.b, v.a, v.found);
+            all[u]->slope_f64(count, 0.3, v.b, v.a, v.found);
             for (size_t i = 0; i < count; i++) {
                 ck_assert_double_eq_tol(v.found[i], 0.3 * v.b[i] * (1.0 - v.a[i] * v.a[i]), 1e-14);
             }
@@ -152,6 +152,37 @@ START_TEST(sweeps_of_training_agree_with_plain_loops)
             all[u]->axpy(count, 0.3, v.a, v.found);
             for (size_t i = 0; i < count; i++) {
                 ck_assert_double_eq(v.found[i], v.b[i] + 0.3 * v.a[i]);
+            }
+        }
+    }
+}
+END_TEST
+
+/* The same sweeps in float, of reverse mode by plans. */
+START_TEST(sweeps_in_float_agree_with_plain_loops)
+{
+    static float a[MAX_FEATURES], b[MAX_FEATURES], w[MAX_FEATURES], found[MAX_FEATURES];
+    struct rng rng;
+    int n;
+    const struct kernels *const *all = kernels_all(&n);
+    rng_init(&rng, 10, RNG_TEST, 0);
+    for (int i = 0; i < MAX_FEATURES; i++) {
+        a[i] = (float)rng_normal(&rng);
+        b[i] = (float)rng_normal(&rng);
+    }
+    for (int u = 0; u < n; u++) {
+        for (size_t count = 0; count <= MAX_FEATURES; count++) {
+            memcpy(w, a, sizeof w);
+            all[u]->layer_f32(count, 0.3f, b, w, found);
+            for (size_t i = 0; i < MAX_FEATURES; i++) {
+                ck_assert_float_eq_tol(w[i], i < count ? tanhf(a[i]) : a[i], 3e-7f);
+                if (i < count) {
+                    ck_assert_float_eq_tol(found[i], b[i] + 0.3f * w[i], 5e-7f);
+                }
+            }
+            all[u]->slope_f32(count, 0.3f, b, a, found);
+            for (size_t i = 0; i < count; i++) {
+                ck_assert_float_eq_tol(found[i], 0.3f * b[i] * (1.0f - a[i] * a[i]), 4e-6f);
             }
         }
     }
@@ -198,6 +229,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, kernels_of_training_agree_with_plain_loops);
     tcase_add_test(tc, sweeps_of_training_agree_with_plain_loops);
+    tcase_add_test(tc, sweeps_in_float_agree_with_plain_loops);
     tcase_add_test(tc, adam_s_kernel_agrees_with_plain_loops);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -25,7 +25,7 @@ static const enum derivative_of all_of[] = {DERIVATIVE_OF_MEAN, DERIVATIVE_OF_VA
 #define N_OF ((int)(sizeof all_of / sizeof *all_of))
 
 /* A posterior of draws with the network and the scalers of a setup. */
-static struct model *draws_model(const struct setup *s, int m)
+static struct model *draws_model(const struct setup *s, int m, enum precision precision)
 {
     struct err err = ERR_INIT;
     struct model *model = NULL;
@@ -40,6 +40,7 @@ static struct model *draws_model(const struct setup *s, int m)
         model_predict_noise(model);
     }
     set_scalers(s, model);
+    model->precision = precision;
     ck_assert_msg(model_publish(model, &err) == ERR_OK, "%s", err.msg);
     return model;
 }
@@ -202,7 +203,7 @@ static void check_second(const struct model *model, enum derivative_of of, const
 START_TEST(derivatives_of_draws_match_differences)
 {
     for (size_t s = 0; s < N_SETUPS; s++) {
-        struct model *model = draws_model(&setups[s], M);
+        struct model *model = draws_model(&setups[s], M, PRECISION_FLOAT64);
         double x[2 * D];
         mixed_rows(x, 2);
         for (int i = 0; i < 2 * N_OF; i++) {
@@ -216,6 +217,41 @@ START_TEST(derivatives_of_draws_match_differences)
             check_second(model, of, x + i % 2 * D, what);
         }
         model_unref(model);
+    }
+}
+END_TEST
+
+/* What is served in float has gradients in float, next to those of the same draws in double. */
+START_TEST(gradients_in_float_are_near_those_in_double)
+{
+    for (size_t s = 0; s < N_SETUPS; s++) {
+        struct model *exact = draws_model(&setups[s], M, PRECISION_FLOAT64);
+        struct model *rounded = draws_model(&setups[s], M, PRECISION_FLOAT32);
+        double x[D];
+        mixed_rows(x, 1);
+        ck_assert_int_eq(rounded->plan.precision, PRECISION_FLOAT32);
+        for (int i = 0; i < N_OF; i++) {
+            double found[D];
+            double wanted[D];
+            const struct derivative what = {DERIVATIVE_GRADIENT, all_of[i], sens, NULL, NULL};
+            derivative_at(rounded, what, x, found);
+            derivative_at(exact, what, x, wanted);
+            check_close(setups[s].what, found, wanted, D, 1e-5);
+            ck_assert_int_ne(memcmp(found, wanted, sizeof found), 0);
+        }
+        struct arena arenas[2] = {ARENA_INIT, ARENA_INIT};
+        struct predict_result of_rounded;
+        struct predict_result of_exact;
+        const struct predict_request all = {
+            .n = 1, .x = x, .want = PREDICT_JACOBIAN, .n_threads = 1};
+        int n = 2 * exact->o * exact->d;
+        run(rounded, &all, &arenas[0], &of_rounded);
+        run(exact, &all, &arenas[1], &of_exact);
+        check_close(setups[s].what, of_rounded.jacobian, of_exact.jacobian, n, 1e-5);
+        arena_release(&arenas[0]);
+        arena_release(&arenas[1]);
+        model_unref(exact);
+        model_unref(rounded);
     }
 }
 END_TEST
@@ -265,7 +301,7 @@ END_TEST
 /* The spread of a single draw is 0 everywhere, and so are its derivatives. */
 START_TEST(a_single_draw_has_no_spread_and_no_slope_of_it)
 {
-    struct model *model = draws_model(&setups[0], 1);
+    struct model *model = draws_model(&setups[0], 1, PRECISION_FLOAT64);
     double x[D];
     mixed_rows(x, 1);
     for (int kind = 0; kind <= DERIVATIVE_HESSIAN; kind++) {
@@ -292,7 +328,7 @@ START_TEST(derivatives_of_outputs_in_extreme_units)
 {
     struct err err = ERR_INIT;
     struct setup s = setups[0];
-    struct model *small = draws_model(&s, M);
+    struct model *small = draws_model(&s, M, PRECISION_FLOAT64);
     struct model *large = NULL;
     struct arch arch = arch_of(&s);
     double x[D];
@@ -341,7 +377,7 @@ END_TEST
 
 START_TEST(failing_memory_and_bad_logarithms_are_errors)
 {
-    struct model *model = draws_model(&setups[1], M);
+    struct model *model = draws_model(&setups[1], M, PRECISION_FLOAT64);
     double x[D] = {5.0, 1.0, 0.0};
     double out[D];
     struct predict_result r;
@@ -376,6 +412,7 @@ int main(void)
     TCase *tcase = tcase_create("derivative");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, derivatives_of_draws_match_differences);
+    tcase_add_test(tcase, gradients_in_float_are_near_those_in_double);
     tcase_add_test(tcase, derivatives_in_closed_form_match_differences);
     tcase_add_test(tcase, what_is_not_known_in_closed_form_is_refused);
     tcase_add_test(tcase, a_single_draw_has_no_spread_and_no_slope_of_it);
