@@ -222,10 +222,11 @@ static void print_option(const struct arg_option *option, FILE *out)
 void args_print_help(const struct arg_command *command, FILE *out)
 {
     static const struct arg_option help = {.name = "help", .letter = 'h', .help = "print this"};
+    const char *program = command->is_program ? "" : "surrogated ";
     const char *before = "usage:";
     for (const char *line = command->usage; *line != '\0'; before = "      ") {
         size_t len = strcspn(line, "\n");
-        fprintf(out, "%s surrogated %s %.*s\n", before, command->name, (int)len, line);
+        fprintf(out, "%s %s%s %.*s\n", before, program, command->name, (int)len, line);
         line += len + (line[len] == '\n');
     }
     fprintf(out, "\n%c%s.\n\n", toupper((unsigned char)command->summary[0]), command->summary + 1);

@@ -43,6 +43,7 @@ struct arg_command {
     int n_options;
     uint64_t allowed; /* bit i: the command takes option i, below ARGS_SET_OPTIONS */
     int all_from;     /* it takes all options from this one on; 0: only those of the bits */
+    bool is_program;  /* the name is a program's; else a command of surrogated */
 };
 
 struct arg {
