@@ -75,6 +75,7 @@ TABLE = {
     "GET /v1/jobs/{id}/events": ("READ", "hidden"),
     "POST /v1/tokens": ("ADMIN", "whole"),
     "GET /v1/tokens": ("ADMIN", "whole"),
+    "GET /v1/token": ("PREDICT", "own"),
     "DELETE /v1/tokens/{t}": ("ADMIN", "whole"),
     "GET /v1/audit": ("ADMIN", "whole"),
     "GET /v1/status": ("ADMIN", "whole"),
@@ -168,7 +169,7 @@ class Plain(TokenTest):
         """The status that a token gets; None: that of the handler, whatever it is."""
         if ROLES.index(role) < ROLES.index(needed):
             return 403
-        if models == "*" or sees in ("open", "filtered"):
+        if models == "*" or sees in ("open", "own", "filtered"):
             return None
         if sees == "whole":
             return 403
