@@ -113,7 +113,7 @@ class Numbers(BrowserTest):
         bars = self.mark(self.wait_figure("Mean absolute effect of stress"), "bars")
         self.close(bars["top"], effects["estimate"][1])
         self.close(bars["outerLow"], effects["lower"][1])
-        quantiles = self.analyse(kind="propagate", points=64, replicates=4)["quantiles"]
+        quantiles = self.analyse(kind="propagate", points=256, replicates=4)["quantiles"]
         figure = self.wait_figure("Quantiles of T")
         self.close(self.mark(figure, "line")["x"], quantiles["axes"][1]["values"])
         self.close(self.mark(figure, "band")["high"], quantiles["upper"][0])
