@@ -29,6 +29,8 @@ class Little(BrowserTest):
     def test_a_model_without_versions_and_one_without_rows(self):
         self.ok(201, "POST", "/v1/models/plate/data", smooth_rows(20))
         self.ok(201, "PUT", "/v1/models/made", document())
+        self.show("#/model/plate/data")
+        self.assertEqual(self.page.get_by_role("link", name="Train one").get_attribute("href"), "#/model/plate/train")
         for view in VIEWS[3:]:
             self.show(view)
             self.assertEqual(self.page.locator(".refusal").all_inner_texts(), [], view)
