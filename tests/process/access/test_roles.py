@@ -176,6 +176,10 @@ class Plain(TokenTest):
         return None if models.startswith("m") else 404 if sees == "hidden" else 403
 
     def test_every_route_by_every_token(self):
+        for (role, models), token in self.tokens.items():
+            own = self.once(token, "GET", "/v1/token")[2]
+            self.assertEqual((own["role"], own["models"], own["expires"]), (role.lower(), models, None))
+            self.assertTrue(token.startswith(f"sgt_{own['id']}_"))
         order = sorted(TABLE.items(), key=lambda item: (item[0].startswith("DELETE"), -len(item[0])))
         for route, (needed, sees) in order:
             method, path = route.split(" ")
