@@ -164,7 +164,7 @@ enum err_code access_identify(struct access *access, struct request *req, enum r
                               struct err *err)
 {
     *role = ROLE_ADMIN;
-    req->caller = (struct caller){.who = ACCESS_LOOPBACK};
+    req->caller = (struct caller){.who = ACCESS_LOOPBACK, .role = role_name(ROLE_ADMIN)};
     if (access == NULL || (access->is_loopback && !access->always)) {
         return ERR_OK; /* whatever tokens there are */
     }
@@ -189,6 +189,7 @@ enum err_code access_identify(struct access *access, struct request *req, enum r
         return err->code;
     }
     *role = token->role;
+    req->caller.role = role_name(token->role);
     return ERR_OK;
 }
 

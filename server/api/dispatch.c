@@ -105,7 +105,7 @@ static bool filters_models(handler_fn *handler)
            handler == handle_oip_server || handler == handle_oip_server_slash ||
            handler == handle_oip_live || handler == handle_oip_ready ||
            handler == handle_oip_models || handler == handle_oip_all_stats ||
-           handler == handle_oip_index;
+           handler == handle_oip_index || handler == handle_token_own;
 }
 
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
@@ -172,7 +172,8 @@ static bool answers_from_memory(const struct request *req)
 {
     handler_fn *handler = handlers[req->route];
     return handler == handle_predict || handler == handle_oip_infer || is_umbridge(handler) ||
-           handler == handle_metrics || handler == handle_index || handler == handle_openapi;
+           handler == handle_metrics || handler == handle_index || handler == handle_openapi ||
+           handler == handle_token_own;
 }
 
 static void write_down(struct app *app, struct request *req, int status)

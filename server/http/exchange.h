@@ -79,6 +79,7 @@ struct caller {
     const struct limits *limits; /* of the token; NULL: none */
     int64_t expires_ms;          /* when the token ends; 0: never */
     int64_t generation;          /* of the tokens among which it was found */
+    const char *role;            /* a word: what it may do */
 };
 
 struct request {

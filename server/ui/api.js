@@ -2,7 +2,9 @@
 // Requests to the server that this page comes from. The token stays in this module's memory.
 
 const root = new URL("../", new URL(".", import.meta.url));
+const ROLES = ["predict", "read", "write", "admin"];
 let token = null;
+let role = null; // what may be done; null: not asked yet
 
 /** A refusal of the server, or no answer at all (status 0). */
 export class Refusal extends Error {
@@ -16,11 +18,23 @@ export class Refusal extends Error {
 export const session = {
   signIn: (text) => {
     token = text || null;
+    role = null;
   },
   signOut: () => {
     token = null;
+    role = null;
   },
   signedIn: () => token !== null,
+  role: () => role,
+  /** Is `needed` (read, write, admin) within what the token may do? As long as that is not known, the server says it. */
+  may: (needed) => role === null || ROLES.indexOf(role) >= ROLES.indexOf(needed),
+  /** Asks the server what the token may do. */
+  async learn(options) {
+    role = (await get("/v1/token", options)).role;
+  },
+  forgetRole: () => {
+    role = null;
+  },
 };
 
 /** Paths with names in them: path`/v1/models/${name}` escapes the name. */

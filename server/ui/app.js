@@ -82,7 +82,7 @@ function showFrame(place) {
     document.getElementById("who"),
     ...(session.signedIn()
       ? [
-          "signed in ",
+          session.role() ? `signed in, role ${session.role()} ` : "signed in ",
           h(
             "button.quiet",
             {
@@ -177,6 +177,7 @@ function fail(error, stop) {
 
 async function waitForServer(stop) {
   waited = true;
+  session.forgetRole(); // it may ask for other tokens when it is back
   while (!stop.signal.aborted) {
     await new Promise((done) => {
       setTimeout(done, 2000);
@@ -237,7 +238,8 @@ export async function show() {
     reload: show,
   };
   try {
-    const module = await load(place.page);
+    const known = session.role() === null ? session.learn(context).then(() => showFrame(place)) : null;
+    const [module] = await Promise.all([load(place.page), known]);
     if (stop.signal.aborted) return;
     document.title = `${place.model ? `${place.model} – ` : ""}${place.page} – surrogated`;
     await module.render(context);

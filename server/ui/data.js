@@ -234,6 +234,14 @@ export async function render(context) {
         ["Last", time(data.last)],
       ]),
       summary(columns, data),
+      columns.version
+        ? null
+        : h(
+            "p",
+            {},
+            "No version was trained on these rows yet. ",
+            h("a", { href: `#/model/${encodeURIComponent(context.model)}/train` }, "Train one"),
+          ),
     ),
     upload,
     more,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elements, numbers and questions.
+import { session } from "./api.js";
 
 /** h("a.quiet", {href: ..., onclick: ...}, children...). Text is never read as HTML. */
 export function h(what, attributes = {}, ...children) {
@@ -128,8 +129,23 @@ export function choose(options, value, onchange) {
   );
 }
 
-/** A button that is off while its work goes on, and shows a refusal beside itself. */
-export function action(text, work, style = "") {
+/** Why something that needs a role is off; null: it is not. */
+export const withheld = (needs) =>
+  session.may(needs) ? null : `This needs a token with the role ${needs}; yours has the role ${session.role()}.`;
+
+/** A button that is off while its work goes on, and shows a refusal beside itself; off for tokens below a role. */
+export function action(text, work, style = "", needs = "write") {
+  const why = withheld(needs);
+  if (why) {
+    const note = h("small.note", { id: `why-${++counter}` }, why);
+    return h(
+      "span.action",
+      {},
+      h(`button${style}`, { type: "button", disabled: true, "aria-describedby": note.id }, text),
+      " ",
+      note,
+    );
+  }
   const place = h("span", {});
   const button = h(
     `button${style}`,

@@ -31,7 +31,7 @@ export function newest(ask, take, fail) {
   };
 }
 
-const edgesOf = (values) => {
+export const edgesOf = (values) => {
   const middle = values.slice(1).map((v, i) => (v + values[i]) / 2);
   return [2 * values[0] - middle[0], ...middle, 2 * values.at(-1) - middle.at(-1)];
 };

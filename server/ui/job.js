@@ -93,6 +93,7 @@ export async function render(context) {
   const words = h("p", { role: "status" });
   const choice = h("div", {});
   const losses = h("div", {});
+  const found = h("div", {}); // the error and the way on stand before all that led there
   const end = h("div", {});
   let drawn = 0;
   const drawLosses = async (force) => {
@@ -202,9 +203,9 @@ export async function render(context) {
           h("a", { href: `#/model/${encodeURIComponent(job.model)}/next?job=${job.id}` }, "See what it found"),
         ),
       );
+    put(found, ...parts);
     put(
       end,
-      ...parts,
       h(
         "details",
         {},
@@ -218,6 +219,7 @@ export async function render(context) {
     h("p.crumbs", {}, h("a", { href: "#/jobs" }, "Jobs"), ` / ${id}`),
     h("h1", {}, `Job ${id}: ${job.kind === "train" ? "training" : job.kind} of ${job.model}`),
     head,
+    found,
     choice,
     losses,
     end,

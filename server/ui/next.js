@@ -6,6 +6,7 @@ import { askMap, trainedBox } from "./explore.js";
 import { histogram } from "./figure.js";
 import { plot } from "./plot.js";
 import { columnsOf } from "./space.js";
+import { tablesView } from "./tables.js";
 
 const CRITERIA = [
   "integrated_variance",
@@ -305,7 +306,7 @@ function cornerView(result) {
   ];
 }
 
-function resultView(result) {
+function resultView(result, columns) {
   if (result.kind === "sobol")
     return [
       h(
@@ -318,24 +319,16 @@ function resultView(result) {
       ),
     ];
   if (result.kind === "calibration") return cornerView(result);
-  const flat = (one) =>
-    [one.estimate]
-      .flat(4)
-      .slice(0, 12)
-      .map((v) => number(v, 3))
-      .join("  ");
-  return [
-    table(
-      "Tables",
-      [
-        { name: "Table", cell: (one) => one.name },
-        { name: "By", cell: (one) => one.axes.map((axis) => axis.name).join(", ") },
-        { name: "Numbers", cell: flat },
-      ],
-      result.tables ?? [],
-    ),
-  ];
+  return tablesView(result, columns);
 }
+
+const OTHERS = [
+  { value: "propagate", text: "what the outputs are when inputs vary (densities, quantiles)" },
+  { value: "slices", text: "outputs along each input" },
+  { value: "morris", text: "elementary effects (Morris)" },
+  { value: "shapley", text: "Shapley effects" },
+  { value: "active_subspace", text: "active subspace" },
+];
 
 function analysesCard(context, columns, jobs) {
   const place = h("div", {});
@@ -360,9 +353,9 @@ function analysesCard(context, columns, jobs) {
         h(
           "h3",
           {},
-          `${result.kind === "calibration" ? "Calibration" : result.kind}, job ${id}, version ${result.version}`,
+          `${result.kind.replace(/_/g, " ").replace(/^./, (one) => one.toUpperCase())}, job ${id}, version ${result.version}`,
         ),
-        ...resultView(result),
+        ...resultView(result, columns),
       );
   };
   const ask = async (route, body) => show((await json("POST", path`/v1/models/${context.model}` + route, body)).id);
@@ -381,6 +374,15 @@ function analysesCard(context, columns, jobs) {
       sigma: Object.fromEntries(used.map((one) => [one.one.name, Number(one.sigma.value)])),
     });
   };
+  const kind = choose(OTHERS, OTHERS[0].value);
+  const failing = columns.outputs.map((one) => one.name);
+  const of = choose(failing, failing[0]);
+  const side = choose(["above", "below"], "above");
+  const limit = h("input", { type: "number", step: "any" });
+  const failure = () => {
+    if (limit.value === "") throw new Error("The limit beyond which a run fails is missing.");
+    return ask("/analyses", { kind: "failure", region: [{ output: of.value, [side.value]: Number(limit.value) }] });
+  };
   const done = jobs.filter((one) => one.kind !== "train");
   if (context.query.get("job")) show(context.query.get("job")).catch(context.fail);
   return h(
@@ -391,6 +393,15 @@ function analysesCard(context, columns, jobs) {
       "p",
       {},
       action("Sobol’ indices", () => ask("/analyses", { kind: "sobol" }), ".strong"),
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, "Other analyses"),
+      h("div.row", {}, field("Analysis", kind)),
+      action("Analyse", () => ask("/analyses", { kind: kind.value })),
+      h("div.row", {}, field("A run fails if output", of), field("lies", side), field("the limit", limit)),
+      action("Probability of failure", failure),
     ),
     h(
       "details",
@@ -492,7 +503,7 @@ function optimumCard(context, columns) {
     {},
     h("h2", {}, "Optimum"),
     h("div.row", {}, field("Output", output), field("Goal", goal), field("Of", of)),
-    action("Find it", send, ".strong"),
+    action("Find it", send, ".strong", "read"),
     result,
   );
 }

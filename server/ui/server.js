@@ -109,6 +109,7 @@ export async function render(context) {
   const history = [];
   let shown = null;
   let status = null;
+  let registryVersion = null; // of what the server has: a replica that is behind its primary has a lower one
   put(context.room, h("h1", {}, "Server"), head, plots, more);
   const tell = async (samples) => {
     const value = (name, chosen) => sum(samples, name, chosen);
@@ -132,6 +133,7 @@ export async function render(context) {
         ["Half were answered within", seconds(quantile(all, 0.5))],
         ["99 % within", seconds(quantile(all, 0.99))],
         ["Memory", `${bytes(value("surrogated_memory_bytes"))} of ${bytes(value("surrogated_memory_budget_bytes"))}`],
+        registryVersion === null ? null : ["Version of the registry", registryVersion],
         ["Registry", bytes(value("surrogated_registry_bytes"))],
         ["Disk free", bytes(value("surrogated_disk_free_bytes"))],
         ["Refused, queue full", number(value("surrogated_requests_rejected_total"))],
@@ -190,7 +192,9 @@ export async function render(context) {
     );
   };
   const poll = async () => {
-    const samples = parseMetrics(await (await request("GET", "/metrics", context)).text());
+    const answer = await request("GET", "/metrics", context);
+    registryVersion = answer.headers.get("X-Registry-Version");
+    const samples = parseMetrics(await answer.text());
     history.push(look(samples, Date.now()));
     if (history.length > KEPT) history.shift();
     await tell(samples);

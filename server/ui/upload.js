@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Uploading a file of rows by dragging it onto the page, or by choosing it.
 import { json, path } from "./api.js";
-import { bytes, facts, field, h, number, put, refusal } from "./dom.js";
+import { bytes, facts, field, h, number, put, refusal, withheld } from "./dom.js";
 
 const TYPES = {
   csv: "text/csv",
@@ -55,6 +55,8 @@ async function why(error, file) {
 
 /** options: model() a name, isNew, done(answer). */
 export function uploader(options) {
+  const off = withheld("write");
+  if (off) return h("p.note", {}, off);
   const outputs = h("input", { type: "number", min: "1", value: "1" });
   const missing = h("input", { type: "checkbox" });
   const place = h("div", {});

@@ -101,6 +101,51 @@ class Numbers(BrowserTest):
         self.close(bars["high"], [v + 1.96 * s for v, s in zip(tables["first"]["estimate"][1], tables["first"]["sampling_error"][1])])
         self.check_quiet()
 
+    def analyse(self, **request):
+        """The tables of an analysis by name, whose pictures the page then shows."""
+        job = self.ok(202, "POST", f"{self.at}/analyses", request)[1]["id"]
+        self.server.wait_job(job, "succeeded")
+        self.show(f"#/model/plate/next?job={job}")
+        return {one["name"]: one for one in self.ok(200, "GET", f"/v1/jobs/{job}/result")[1]["tables"]}
+
+    def test_every_analysis_is_a_picture(self):
+        effects = self.analyse(kind="morris", points=8, replicates=4)["mu_star"]
+        bars = self.mark(self.wait_figure("Mean absolute effect of stress"), "bars")
+        self.close(bars["top"], effects["estimate"][1])
+        self.close(bars["outerLow"], effects["lower"][1])
+        quantiles = self.analyse(kind="propagate", points=256, replicates=4)["quantiles"]
+        figure = self.wait_figure("Quantiles of T")
+        self.close(self.mark(figure, "line")["x"], quantiles["axes"][1]["values"])
+        self.close(self.mark(figure, "band")["high"], quantiles["upper"][0])
+        self.assertEqual(self.wait_figure("Density of T")["x"]["label"], "T (K)")
+        self.assertIn("Kurtosis", self.page.inner_text("[aria-label=Numbers]"))
+        slices = self.analyse(kind="slices", slices=[["k", "load"]], grid=5)["partial_dependence"]
+        heat = self.mark(self.wait_figure("Dependence of stress"), "heat")
+        for j in range(5):
+            self.close(heat["z"][j], [slices["estimate"][j][i][1] for i in range(5)])
+        spread = self.mark(self.wait_figure("Dependence, its standard deviation, of stress"), "heat")
+        self.close(spread["z"][2], [one[1] for one in slices["surrogate_error"][2]])
+        vectors = self.analyse(kind="active_subspace", points=64, replicates=4)["eigenvectors"]
+        self.close(self.mark(self.wait_figure("Eigenvectors of T"), "heat")["z"][1], vectors["estimate"][0][1])
+        effects = self.analyse(kind="shapley", points=8, replicates=4)["effect"]
+        self.close(self.mark(self.wait_figure("Shapley effects of T"), "bars")["top"], effects["estimate"][0])
+        self.analyse(kind="failure", region=[{"output": "T", "above": 360}], points=100, replicates=4)
+        self.page.wait_for_selector("[aria-label=Numbers] >> text=Probability")
+        self.check_quiet()
+
+    def test_an_analysis_is_asked_for_on_the_page(self):
+        self.show("#/model/plate/next")
+        self.page.get_by_text("Other analyses").click()
+        self.page.get_by_role("button", name="Probability of failure").click()
+        self.page.wait_for_selector("text=The limit beyond which a run fails is missing")
+        self.page.get_by_label("the limit").fill("330")
+        self.page.get_by_role("button", name="Probability of failure").click()
+        self.page.wait_for_selector("[aria-label=Numbers] >> text=Probability")
+        self.page.get_by_label("Analysis", exact=True).select_option("slices")
+        self.page.get_by_role("button", name="Analyse", exact=True).click()
+        self.wait_figure("Dependence on load of stress")
+        self.check_quiet()
+
     def test_a_suggestion_and_an_optimum_come_back_by_their_link(self):
         self.show("#/model/plate/next?suggest=3,variance,T,min,&optimum=stress,max,mean")
         body = {"n": 3, "criterion": "variance", "hold_s": 0}

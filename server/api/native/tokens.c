@@ -103,6 +103,22 @@ enum err_code handle_tokens_list(struct app *app, const struct request *req, str
     return err->code;
 }
 
+/* What the request's own token may do. */
+enum err_code handle_token_own(struct app *app, const struct request *req, struct response *res,
+                               struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    bool is_token = access_asks(app->access);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "id", is_token ? req->caller.who : NULL);
+    json_write_text(&json, "role", req->caller.role);
+    json_write_text(&json, "models", req->caller.models != NULL ? req->caller.models : "*");
+    reply_write_time(&json, "expires", req->caller.expires_ms);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
+}
+
 enum err_code handle_token_revoke(struct app *app, const struct request *req, struct response *res,
                                   struct err *err)
 {

@@ -75,6 +75,7 @@ TABLE = {
     "GET /v1/jobs/{id}/events": ("READ", "hidden"),
     "POST /v1/tokens": ("ADMIN", "whole"),
     "GET /v1/tokens": ("ADMIN", "whole"),
+    "GET /v1/token": ("PREDICT", "own"),
     "DELETE /v1/tokens/{t}": ("ADMIN", "whole"),
     "GET /v1/audit": ("ADMIN", "whole"),
     "GET /v1/status": ("ADMIN", "whole"),
@@ -168,13 +169,17 @@ class Plain(TokenTest):
         """The status that a token gets; None: that of the handler, whatever it is."""
         if ROLES.index(role) < ROLES.index(needed):
             return 403
-        if models == "*" or sees in ("open", "filtered"):
+        if models == "*" or sees in ("open", "own", "filtered"):
             return None
         if sees == "whole":
             return 403
         return None if models.startswith("m") else 404 if sees == "hidden" else 403
 
     def test_every_route_by_every_token(self):
+        for (role, models), token in self.tokens.items():
+            own = self.once(token, "GET", "/v1/token")[2]
+            self.assertEqual((own["role"], own["models"], own["expires"]), (role.lower(), models, None))
+            self.assertTrue(token.startswith(f"sgt_{own['id']}_"))
         order = sorted(TABLE.items(), key=lambda item: (item[0].startswith("DELETE"), -len(item[0])))
         for route, (needed, sees) in order:
             method, path = route.split(" ")
