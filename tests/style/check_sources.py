@@ -91,7 +91,6 @@ GENERATED = {"sql.h": "schema", "openapi.h": "schema", "ui_files.h": "server/ui"
              "network/plan_real.inc": "core/network", "network/plan_gradient_real.inc": "core/network",
              "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
-THEME = "server/plot/theme.def"
 PAGE = "server/ui"
 MAX_FILES = 40
 # Folders that may hold more files: one statement a file, one input of a fuzzer a file.
@@ -144,21 +143,6 @@ def check_page(top, complain):
                 complain(place, number, "blanks at the end, or a tab")
             if re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", line):
                 complain(place, number, "text must never be read as HTML or code")
-
-
-def check_colours(top, complain):
-    """The page draws in the colours of the pictures of `surrogated plot`."""
-    with open(os.path.join(top, THEME), encoding="utf-8") as file:
-        theme = file.read()
-    series = re.findall(r"^THEME_SERIES\(0x(\w+), 0x(\w+)\)", theme, re.M)
-    named = dict(re.findall(r"^THEME_COLOUR\((\w+), 0x(\w+)", theme, re.M))
-    colours = {which: ", ".join(f'"#{pair[i]}"' for pair in series) for i, which in enumerate(("light", "dark"))}
-    wanted = [("pen.js", f"{which}: [{text}]") for which, text in colours.items()]
-    wanted += [("picture.js", f'const {name.upper()} = "#{named[name]}"') for name in ("ink", "grid")]
-    for name, line in wanted:
-        with open(os.path.join(top, PAGE, name), encoding="utf-8") as file:
-            if line not in file.read():
-                complain(f"{PAGE}/{name}", 1, f"must say {line}, as {THEME} does")
 
 
 def check_map(top, complain):
@@ -240,7 +224,6 @@ def main():
     check_folders(top, complain)
     check_python(top, complain)
     check_page(top, complain)
-    check_colours(top, complain)
     check_map(top, complain)
     for path in paths:
         with open(os.path.join(top, path), encoding="utf-8") as file:
