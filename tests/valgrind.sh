@@ -32,7 +32,7 @@ export CK_TIMEOUT_MULTIPLIER=100 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 # Each of these would take an hour or more: solvers that train for long, and the whole server with
 # each allocation, write and read failing in turn. The sanitizers run them.
 # core-memory measures how much the C library's allocator gives back, in whose place valgrind has its own.
-too_long='core-memory core-solver core-mcmc core-auto_runs core-warm_runs core-warm_chains core-train core-conformal_train
+too_long='core-memory core-solver core-mcmc core-auto_runs core-evidence_race core-warm_runs core-warm_chains core-train core-conformal_train
     server-chaos server-faults server-power_cut server-fault_start'
 if [ $# -eq 0 ]; then
     too_long=" $(echo $too_long) " # on one line, each between blanks
