@@ -45,6 +45,20 @@ void solver_tasks_progress(void *ctx, const struct progress *progress)
     pthread_mutex_unlock(&tasks->lock);
 }
 
+void solver_tasks_tell_end(struct solver_tasks *tasks, int member, const struct fit_result *fit)
+{
+    const struct progress progress = {
+        .member = member,
+        .n_members = tasks->n,
+        .step = fit->epochs,
+        .n_steps = fit->epochs,
+        .loss = fit->best_loss,
+        .validation_loss = NAN,
+        .fraction = 1.0,
+    };
+    solver_tasks_progress(tasks, &progress);
+}
+
 struct objective solver_objective(const struct solver_problem *problem)
 {
     const struct solver_beliefs *b = &problem->beliefs;

@@ -94,6 +94,7 @@ struct work {
     struct teller teller;
     struct inputs inputs;
     struct folder folder;
+    struct rank_costs costs;
     struct ranks_checkpoint checkpoint;
     struct auto_table *table; /* mem */
     struct model *model;
@@ -188,7 +189,7 @@ static enum err_code digest_text(const void *bytes, size_t n, char *hex, struct 
     return err->code;
 }
 
-static enum err_code write_version(const struct work *work, const unsigned char *content,
+static enum err_code write_version(struct work *work, const unsigned char *content,
                                    size_t n_content, struct err *err)
 {
     struct model_file file = {.version = 0, .content = content, .n_content = n_content};
@@ -198,6 +199,7 @@ static enum err_code write_version(const struct work *work, const unsigned char 
     char hex[4][DIGEST_HEX_CHARS + 1];
     const char *result = work->args.values[O_RESULT];
     const char *name = work->args.values[O_NAME];
+    rank_costs_close(&work->costs);
     snprintf(file.model, sizeof file.model, "%s", name != NULL ? name : options[O_NAME].standard);
     if (model_file_write_head(&file, head, &n_head, err) != ERR_OK) {
         return err->code;
@@ -216,6 +218,7 @@ static enum err_code write_version(const struct work *work, const unsigned char 
         folder_write_file(work->args.values[O_OUT], 0, parts, 2, err) == ERR_OK && result != NULL) {
         const struct err none = ERR_INIT;
         const struct teller_result told = {.ranks = work->ranks.n,
+                                           .costs = work->ranks.n > 1 ? &work->costs : NULL,
                                            .bytes = n_head + n_content,
                                            .sha256 = hex[0],
                                            .content_sha256 = hex[1],
@@ -227,7 +230,7 @@ static enum err_code write_version(const struct work *work, const unsigned char 
     return err->code;
 }
 
-static enum err_code publish(const struct work *work, struct err *err)
+static enum err_code publish(struct work *work, struct err *err)
 {
     unsigned char *content = NULL;
     size_t n = 0;
@@ -251,6 +254,29 @@ static void tell_failure(struct work *work, const struct err *err)
 }
 
 /* ---- the whole ---- */
+
+/* The smallest number of threads of any rank: how much memory a training needs, and so which
+ * candidates auto may try, depends on it. */
+static enum err_code agree_on_threads(struct work *work, struct err *err)
+{
+    const struct ranks *ranks = &work->ranks;
+    void *all = NULL;
+    size_t *sizes = mem_zalloc_array((size_t)ranks->n, sizeof *sizes);
+    if (sizes == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to talk with %d ranks", ranks->n);
+    }
+    if (ranks->n > 1 && ranks->gather(ranks->ctx, &work->n_threads, sizeof work->n_threads, &all,
+                                      sizes, err) == ERR_OK) {
+        for (int i = 0; i < ranks->n; i++) {
+            int n = 0;
+            memcpy(&n, (const char *)all + (size_t)i * sizeof n, sizeof n);
+            work->n_threads = n < work->n_threads ? n : work->n_threads;
+        }
+    }
+    mem_free(all);
+    mem_free(sizes);
+    return err->code;
+}
 
 static enum err_code begin(struct work *work, struct err *err)
 {
@@ -285,7 +311,10 @@ static enum err_code begin(struct work *work, struct err *err)
         memcpy(work->folder.identity, work->inputs.identity, SHA256_BYTES);
         kept = &work->folder.core;
     }
-    return ranks_checkpoint_init(&work->checkpoint, &work->ranks, kept, err);
+    rank_costs_init(&work->costs, &work->ranks);
+    return agree_on_threads(work, err) == ERR_OK
+               ? ranks_checkpoint_init(&work->checkpoint, &work->costs.core, kept, err)
+               : err->code;
 }
 
 static enum err_code run(struct work *work, struct err *err)
