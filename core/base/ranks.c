@@ -190,7 +190,8 @@ static enum err_code load_together(struct ranks_checkpoint *self, int task, void
     if (self->ranks->rank == 0) {
         void *own = NULL;
         size_t n_own = 0;
-        err_kept(load_kept(self, task, &own, &n_own, &found));
+        enum err_code code = load_kept(self, task, &own, &n_own, &found);
+        found.code = code; /* one that was not found may be told by the code alone */
         put_error(&w, &found);
         bytes_put(&w, own, n_own);
         mem_free(own);
