@@ -266,6 +266,14 @@ const struct checkpoint *ranks_kept(const struct checkpoint *checkpoint)
     return checkpoint != NULL && checkpoint->ranks != NULL ? checkpoint->ranks->kept : checkpoint;
 }
 
+const struct ranks *ranks_together(const struct checkpoint *checkpoint)
+{
+    return ranks_are_several(checkpoint) && checkpoint->ranks->phase == RANKS_TOGETHER &&
+                   checkpoint->ranks->ranks->swap != NULL
+               ? checkpoint->ranks->ranks
+               : NULL;
+}
+
 bool ranks_are_several(const struct checkpoint *checkpoint)
 {
     return ranks_count(checkpoint) > 1;

@@ -27,6 +27,14 @@ enum ranks_phase {
     RANKS_REPLAY    /* each goes through the tasks of the others */
 };
 
+/* Numbers from each rank to each, in ranks' order; [n] each, offsets from the first number. */
+struct ranks_swap {
+    const double *to;
+    const int *to_counts, *to_offsets; /* what is sent may overlap */
+    double *from;
+    const int *from_counts, *from_offsets;
+};
+
 struct ranks {
     int rank; /* 0 .. n-1 */
     int n;
@@ -36,6 +44,8 @@ struct ranks {
      * never heard of again. */
     enum err_code (*gather)(void *ctx, const void *bytes, size_t n_bytes, void **all, size_t *sizes,
                             struct err *err);
+    /* All ranks call it; does not allocate. Fails as gather does. NULL: there is none. */
+    enum err_code (*swap)(void *ctx, const struct ranks_swap *swap, struct err *err);
     /* Called when a phase begins, for measurements; NULL: not wanted. */
     void (*enter)(void *ctx, enum ranks_phase phase);
 };
@@ -81,6 +91,9 @@ int ranks_count(const struct checkpoint *checkpoint);
 
 /* Where this rank alone keeps states that no other one needs, from within a task; NULL: nowhere. */
 const struct checkpoint *ranks_kept(const struct checkpoint *checkpoint);
+
+/* The ranks, where there are several that can swap and do the same at this moment; else NULL. */
+const struct ranks *ranks_together(const struct checkpoint *checkpoint);
 
 /* Are there several ranks? Then a task that ends a part of its work saves it. */
 bool ranks_are_several(const struct checkpoint *checkpoint);

@@ -36,13 +36,33 @@ static enum err_code gather(void *ctx, const void *bytes, size_t n_bytes, void *
     return code;
 }
 
+static enum err_code swap(void *ctx, const struct ranks_swap *what, struct err *err)
+{
+    struct rank_costs *self = ctx;
+    const struct ranks *inner = self->inner;
+    int64_t begun = clock_ns();
+    rank_costs_close(self);
+    enum err_code code = inner->swap(inner->ctx, what, err);
+    self->swapped_ns += clock_ns() - begun;
+    self->since_ns = cpu_ns();
+    self->swaps++;
+    for (int i = 0; i < inner->n; i++) {
+        self->swapped_bytes += i != inner->rank ? what->to_counts[i] * (int64_t)sizeof(double) : 0;
+    }
+    return code;
+}
+
 void rank_costs_init(struct rank_costs *self, const struct ranks *inner)
 {
-    *self = (struct rank_costs){
-        .core = {.rank = inner->rank, .n = inner->n, .ctx = self, .gather = gather, .enter = enter},
-        .inner = inner,
-        .phase = RANKS_TOGETHER,
-        .since_ns = cpu_ns()};
+    *self = (struct rank_costs){.core = {.rank = inner->rank,
+                                         .n = inner->n,
+                                         .ctx = self,
+                                         .gather = gather,
+                                         .swap = inner->swap != NULL ? swap : NULL,
+                                         .enter = enter},
+                                .inner = inner,
+                                .phase = RANKS_TOGETHER,
+                                .since_ns = cpu_ns()};
 }
 
 void rank_costs_close(struct rank_costs *self)

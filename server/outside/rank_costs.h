@@ -14,8 +14,9 @@ struct rank_costs {
     struct ranks core;         /* for the training */
     const struct ranks *inner; /* borrowed */
     enum ranks_phase phase;
-    int64_t since_ns;                 /* when it began, in processor time */
-    int64_t cpu_ns[RANKS_REPLAY + 1]; /* of each phase, of all threads */
+    int64_t since_ns;                         /* when it began, in processor time */
+    int64_t cpu_ns[RANKS_REPLAY + 1];         /* of each phase, of all threads */
+    int64_t swaps, swapped_bytes, swapped_ns; /* of sums of shards; bytes: that this rank sent */
     int64_t exchanges, bytes,
         waited_ns; /* bytes: of all ranks together; waited: for the others too */
 };

@@ -137,6 +137,9 @@ static void write_costs(struct json_write *json, const struct rank_costs *costs)
     json_write_int(json, "exchanges", costs->exchanges);
     json_write_int(json, "exchanged_bytes", costs->bytes);
     json_write_real(json, "waited_s", seconds(costs->waited_ns));
+    json_write_int(json, "swaps", costs->swaps);
+    json_write_int(json, "swapped_bytes", costs->swapped_bytes);
+    json_write_real(json, "swapped_s", seconds(costs->swapped_ns));
     json_write_object_end(json);
 }
 

@@ -19,6 +19,7 @@ struct rank_hub {
     pthread_cond_t changed;
     int n_here, round; /* guarded by lock */
     int n_left;        /* guarded by lock: ranks that have ended, with an error or without */
+    const struct ranks_swap *swaps[HUB_MAX_RANKS];
     const void *bytes[HUB_MAX_RANKS];
     size_t sizes[HUB_MAX_RANKS];
 };
@@ -82,6 +83,25 @@ static inline enum err_code rank_hub_gather(void *ctx, const void *bytes, size_t
     return ERR_OK;
 }
 
+static inline enum err_code rank_hub_swap(void *ctx, const struct ranks_swap *what, struct err *err)
+{
+    struct hub_rank *self = ctx;
+    struct rank_hub *hub = self->hub;
+    int rank = self->ranks.rank;
+    hub->swaps[rank] = what;
+    bool all = rank_hub_wait(hub);
+    for (int i = 0; i < hub->n && all; i++) {
+        const struct ranks_swap *other = hub->swaps[i];
+        ck_assert_int_eq(other->to_counts[rank], what->from_counts[i]);
+        if (what->from_counts[i] > 0) {
+            memcpy(what->from + what->from_offsets[i], other->to + other->to_offsets[rank],
+                   (size_t)what->from_counts[i] * sizeof *what->from);
+        }
+    }
+    return all && rank_hub_wait(hub) ? ERR_OK
+                                     : err_set(err, ERR_IO, "the ranks have lost each other");
+}
+
 static inline void *rank_hub_thread(void *arg)
 {
     struct hub_rank *self = arg;
@@ -101,8 +121,11 @@ static inline void rank_hub_run(struct rank_hub *hub, struct hub_rank *ranks)
     hub->n_here = hub->round = hub->n_left = 0;
     for (int i = 0; i < hub->n; i++) {
         ranks[i].hub = hub;
-        ranks[i].ranks =
-            (struct ranks){.rank = i, .n = hub->n, .ctx = &ranks[i], .gather = rank_hub_gather};
+        ranks[i].ranks = (struct ranks){.rank = i,
+                                        .n = hub->n,
+                                        .ctx = &ranks[i],
+                                        .gather = rank_hub_gather,
+                                        .swap = rank_hub_swap};
         ck_assert_int_eq(pthread_create(&ranks[i].thread, NULL, rank_hub_thread, &ranks[i]), 0);
     }
     for (int i = 0; i < hub->n; i++) {
