@@ -3,6 +3,8 @@
 #ifndef RANK_HUB_H
 #define RANK_HUB_H
 
+#include "run.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
