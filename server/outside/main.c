@@ -6,6 +6,7 @@
 #include "base/args.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_account.h"
 #include "base/threads.h"
 #include "documents/job_json.h"
 #include "formats/json_read.h"
@@ -19,9 +20,11 @@
 #include "outside/mpi_ranks.h"
 #include "train/auto.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  2
@@ -44,7 +47,9 @@ enum {
 
 static const struct arg_option options[N_OPTIONS] = {
     [O_REQUEST] = {.name = "request", .value = "FILE", .help = "the training request, JSON"},
-    [O_ROWS] = {.name = "rows", .value = "FILE", .help = "inputs and outputs, .npy [n x (d + o)]"},
+    [O_ROWS] = {.name = "rows",
+                .value = "FILE",
+                .help = "inputs and outputs, .npy [n x (d + o)]; or the address of a server's"},
     [O_OUT] = {.name = "out", .value = "FILE", .help = "where the version is written"},
     [O_SPACE] = {.name = "space", .value = "FILE", .help = "the document of the input space"},
     [O_BASE] = {.name = "base", .value = "FILE", .help = "the version a warm start begins from"},
@@ -79,7 +84,7 @@ static const struct arg_command command = {
     .n_options = N_OPTIONS,
     .allowed = ((uint64_t)1 << N_OPTIONS) - 1};
 
-/* Set by a signal. */
+/* Set by a signal, of an alarm clock too. */
 static struct cancel stop;
 
 static void on_signal(int number)
@@ -95,6 +100,8 @@ struct work {
     struct inputs inputs;
     struct folder folder;
     struct rank_costs costs;
+    struct mem_account account; /* of the limit of memory */
+    int64_t begun_ns;           /* of that of seconds */
     struct ranks_checkpoint checkpoint;
     struct auto_table *table; /* mem */
     struct model *model;
@@ -131,11 +138,16 @@ static enum err_code choose(struct work *work, const struct train_run *run, stru
 {
     const struct auto_spec spec = job_spec_auto(&work->inputs.spec);
     struct train_cross cross = {.n = 0};
+    /* Several ranks have several clocks; of them the limit ends the whole, and not a comparison. */
+    double max_seconds = work->ranks.n == 1 ? (double)work->inputs.spec.limits.seconds : 0.0;
+    max_seconds *= JOB_CHOICE_SHARE;
+    bool timed = spec.seconds > 0.0 || max_seconds > 0.0;
     const struct auto_run choice = {.spec = &spec,
                                     .run = *run,
                                     .max_bytes = work->inputs.spec.limits.bytes,
+                                    .max_seconds = max_seconds,
                                     .cross = &cross,
-                                    .clock = spec.seconds > 0.0 ? read_clock : NULL,
+                                    .clock = timed ? read_clock : NULL,
                                     .describe = describe_chosen,
                                     .ctx = work};
     if (spec.seconds > 0.0 && work->ranks.n > 1) {
@@ -253,6 +265,36 @@ static void tell_failure(struct work *work, const struct err *err)
     }
 }
 
+/* ---- limits ---- */
+
+/* Those of the request hold for each rank. */
+static void begin_limits(void *ctx, const struct job_limits *limits)
+{
+    struct work *work = ctx;
+    work->account.limit = (size_t)limits->bytes;
+    mem_account_use(&work->account);
+    if (limits->seconds > 0) {
+        signal(SIGALRM, on_signal);
+        alarm((unsigned)(limits->seconds < INT_MAX ? limits->seconds : INT_MAX));
+    }
+}
+
+/* Says of which limit an error came. */
+static void explain_limits(const struct work *work, struct err *err)
+{
+    const struct job_limits *limits = &work->inputs.spec.limits;
+    int64_t passed = clock_ns() - work->begun_ns;
+    if (err->code == ERR_NOMEM && atomic_load(&work->account.refused)) {
+        err_clear(err);
+        err_set(err, ERR_LIMIT, "the training needs more memory than its limit of %lld MB",
+                (long long)(limits->bytes / 1000000));
+    } else if (err->code == ERR_CANCELLED && limits->seconds > 0 &&
+               passed / CLOCK_S >= limits->seconds) {
+        err_clear(err);
+        err_set(err, ERR_LIMIT, "stopped at its limit of %lld s", (long long)limits->seconds);
+    }
+}
+
 /* ---- the whole ---- */
 
 /* The smallest number of threads of any rank: how much memory a training needs, and so which
@@ -297,6 +339,8 @@ static enum err_code begin(struct work *work, struct err *err)
                                        .rows = args->values[O_ROWS],
                                        .space = args->values[O_SPACE],
                                        .base = args->values[O_BASE],
+                                       .begin_limits = begin_limits,
+                                       .ctx = work,
                                        .outputs = (int)outputs};
     if ((work->ranks.rank == 0 &&
          teller_open(&work->teller, args->values[O_PROGRESS], err) != ERR_OK) ||
@@ -328,7 +372,9 @@ static enum err_code run(struct work *work, struct err *err)
                                                             .rows = data->n,
                                                             .inputs = data->d,
                                                             .outputs = data->o});
-    if (train(work, err) == ERR_OK) {
+    err_kept(train(work, err));
+    mem_account_use(NULL); /* a version in bytes is no part of its training */
+    if (err->code == ERR_OK) {
         err_kept(publish(work, err));
     }
     ranks_checkpoint_release(&work->checkpoint);
@@ -377,7 +423,10 @@ int main(int argc, char **argv)
     if (mpi_ranks_begin(&argc, &argv, &work.ranks, &err) == ERR_OK) {
         signal(SIGTERM, on_signal);
         signal(SIGINT, on_signal);
+        work.begun_ns = clock_ns();
         err_kept(run(&work, &err));
+        mem_account_use(NULL);
+        explain_limits(&work, &err);
     }
     if (err.code != ERR_OK) {
         tell_failure(&work, &err);
