@@ -258,11 +258,13 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #define REAL    double
 #define F(name) PASTE(name, _f64)
 #include "math/kernels_real.inc"
+#include "math/kernels_back_columns.inc"
 #undef REAL
 #undef F
 #define REAL    float
 #define F(name) PASTE(name, _f32)
 #include "math/kernels_real.inc"
+#include "math/kernels_back_columns.inc"
 #undef REAL
 #undef F
 
@@ -338,12 +340,14 @@ const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .layer_f64 = layer_f64,
     .slope_f64 = slope_f64,
     .columns_f64 = columns_f64,
+    .back_columns_f64 = back_columns_f64,
     .lanes_f64 = lanes_f64,
     .tanh_f32 = tanh_all_f32,
     .step_f32 = step_f32,
     .layer_f32 = layer_f32,
     .slope_f32 = slope_f32,
     .columns_f32 = columns_f32,
+    .back_columns_f32 = back_columns_f32,
     .lanes_f32 = lanes_f32,
     .rows_f64 = rows_f64,
     .rows_f32 = rows_f32,

@@ -87,8 +87,10 @@ OWNERS = {
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "ui_files.h": "server/ui", "base/version.h": "server/base",
              "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
              "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
+             "math/kernels_back_columns.inc": "core/math",
              "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
              "network/plan_real.inc": "core/network", "network/plan_gradient_real.inc": "core/network",
+             "network/plan_gradient_rows_real.inc": "core/network",
              "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
 PAGE = "server/ui"
