@@ -113,6 +113,7 @@ double plan_size_of(const double *v, size_t n)
 #define F(name)       name##_f64
 #define K(k, name)    (k)->name##_f64
 #define PRODUCT(name) name##_f64
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_real.inc"
 #undef WEIGHT
 #undef F
@@ -120,6 +121,7 @@ double plan_size_of(const double *v, size_t n)
 #define WEIGHT        uint32_t
 #define F(name)       name##_mixed
 #define PRODUCT(name) name##_mixed
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_real.inc"
 #undef REAL
 #undef WEIGHT
@@ -132,6 +134,7 @@ double plan_size_of(const double *v, size_t n)
 #define K(k, name)    (k)->name##_f32
 #define PRODUCT(name) name##_f32
 #define IN_FLOAT
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_real.inc"
 #undef REAL
 #undef WEIGHT

@@ -83,6 +83,7 @@ int plan_gradient_rows_group(const struct plan *plan, int rows)
 #define REAL       double
 #define F(name)    name##_f64
 #define K(k, name) (k)->name##_f64
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_rows_real.inc"
 #undef REAL
 #undef F
@@ -91,6 +92,7 @@ int plan_gradient_rows_group(const struct plan *plan, int rows)
 #define F(name)    name##_f32
 #define K(k, name) (k)->name##_f32
 #define IN_FLOAT
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_rows_real.inc"
 #undef REAL
 #undef F

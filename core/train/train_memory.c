@@ -14,6 +14,7 @@
 #define LBFGS_PAIRS    2.0 /* vectors of K for each step that is remembered */
 #define RUN_COPIES     4.0 /* inputs of all runs, scaled and not, of those that train and are kept */
 #define STATES         3.0 /* of each block, for a tile of rows: forward, backward and the sums */
+#define SLOPES         2.0 /* the same: derivatives of activations that are no functions of the value */
 
 static double smaller(double a, double b)
 {
@@ -29,7 +30,8 @@ static double thread_values(const struct train_spec *spec, const struct resnet *
     double tile = smaller(OBJECTIVE_TILE, n_rows);
     double batch = spec->settings.batch_size > 0 ? spec->settings.batch_size : n_rows;
     double values = FIT_VECTORS * net->n_params + blocks * (width + 1.0) * width;
-    values += tile * (STATES * blocks * width + 4.0 * (a->inputs + a->outputs));
+    double states = STATES + (activation_by_value(a->activation) ? 0.0 : SLOPES);
+    values += tile * (states * blocks * width + 4.0 * (a->inputs + a->outputs));
     values += smaller(batch, n_rows) * (a->inputs + a->outputs);
     if (spec->settings.optim.kind == OPTIM_LBFGS) {
         values += LBFGS_PAIRS * spec->settings.optim.history * net->n_params;

@@ -85,12 +85,14 @@ OWNERS = {
 }
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "ui_files.h": "server/ui", "base/version.h": "server/base",
-             "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
+             "math/kernels_real.inc": "core/math", "math/kernels_activation.inc": "core/math",
+             "math/kernels_sweeps.inc": "core/math", "math/kernels_train.inc": "core/math",
              "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
              "math/kernels_back_columns.inc": "core/math",
              "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
              "network/plan_real.inc": "core/network", "network/plan_gradient_real.inc": "core/network",
              "network/plan_gradient_rows_real.inc": "core/network",
+             "network/plan_activation_real.inc": "core/network",
              "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
 PAGE = "server/ui"

@@ -23,7 +23,7 @@
 static const struct shape {
     int d, o, r, layers;
     enum wpfn_basis basis;
-    enum arch_activation activation;
+    enum activation activation;
     bool bias, residual, ends; /* ends: pre and post layer */
     enum arch_final final;
 } shapes[] = {
@@ -35,6 +35,11 @@ static const struct shape {
     {17, 4, 33, 2, WPFN_LINEAR, ACT_IDENTITY, true, true, true, FINAL_LOGABS},
     {20, 20, 20, 2, WPFN_LINEAR, ACT_TANH, true, true, false, FINAL_NONE},
     {16, 16, 16, 1, WPFN_LINEAR, ACT_IDENTITY, false, false, false, FINAL_NONE},
+    {5, 2, 24, 3, WPFN_LINEAR, ACT_RELU, true, true, true, FINAL_NONE},
+    {5, 2, 24, 3, WPFN_LINEAR, ACT_SIN, true, true, true, FINAL_NONE},
+    {5, 2, 33, 2, WPFN_LINEAR, ACT_SILU, true, false, true, FINAL_NONE},
+    {20, 20, 20, 2, WPFN_LINEAR, ACT_GELU, true, true, false, FINAL_EXP},
+    {3, 2, 4, 2, WPFN_LINEAR, ACT_GELU, true, false, true, FINAL_NONE},
 };
 #define N_SHAPES ((int)(sizeof shapes / sizeof *shapes))
 
