@@ -19,9 +19,11 @@
 #include "outside/mpi_ranks.h"
 #include "train/auto.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  2
@@ -39,6 +41,7 @@ enum {
     O_NAME,
     O_PROGRESS,
     O_RESULT,
+    O_WHILE,
     N_OPTIONS
 };
 
@@ -68,6 +71,7 @@ static const struct arg_option options[N_OPTIONS] = {
                     .value = "FILE",
                     .help = "where lines of progress are appended; else standard error"},
     [O_RESULT] = {.name = "result", .value = "FILE", .help = "where the end is told"},
+    [O_WHILE] = {.name = "while", .value = "FILE", .help = "stop when this file is removed"},
 };
 
 static const struct arg_command command = {
@@ -98,9 +102,30 @@ struct work {
     struct auto_table *table; /* mem */
     struct model *model;
     int n_threads;
+    int64_t looked_ns; /* when the file of --while was looked for */
 };
 
 /* ---- training ---- */
+
+/* Whoever started the training and is gone cannot stop it, but whoever comes after can. */
+static void stop_without_file(struct work *work)
+{
+    const char *path = work->args.values[O_WHILE];
+    int64_t now = clock_tick_ns();
+    if (path != NULL && now - work->looked_ns >= CLOCK_S) {
+        work->looked_ns = now;
+        if (access(path, F_OK) != 0 && errno == ENOENT) {
+            cancel_request(&stop);
+        }
+    }
+}
+
+static void report(void *ctx, const struct progress *progress)
+{
+    struct work *work = ctx;
+    stop_without_file(work);
+    teller_progress(&work->teller, progress);
+}
 
 static double read_clock(void *ctx)
 {
@@ -166,8 +191,8 @@ static enum err_code train(struct work *work, struct err *err)
         .settings_text = in->request,
         .cancel = &stop,
         .checkpoint = &work->checkpoint.core,
-        .progress = work->ranks.rank == 0 ? teller_progress : NULL,
-        .progress_ctx = &work->teller,
+        .progress = work->ranks.rank == 0 ? report : NULL,
+        .progress_ctx = work,
     };
     if (in->spec.choice.on) {
         return choose(work, &run, err);
