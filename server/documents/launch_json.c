@@ -93,6 +93,7 @@ static enum err_code read_result(const json_t *object, struct launch_result *out
 {
     const struct json_members of = {object, "result", err};
     const char *message = NULL;
+    const char *code = NULL;
     if (!json_is_object(object)) {
         return err_set(err, ERR_INVALID, "result: no object");
     }
@@ -108,6 +109,8 @@ static enum err_code read_result(const json_t *object, struct launch_result *out
     } else if (err->code == ERR_OK) {
         json_read_require(of, "message");
         json_read_text(of, "message", 4096, &message);
+        json_read_text(of, "code", 64, &code);
+        out->was_stopped = code != NULL && strcmp(code, "cancelled") == 0;
         snprintf(out->message, sizeof out->message, "%s", message != NULL ? message : "");
         for (char *c = out->message; *c != '\0'; c++) {
             *c = *c >= ' ' && *c <= '~' ? *c : '?';

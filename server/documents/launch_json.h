@@ -34,6 +34,7 @@ struct launch_result {
     char content_sha256[DIGEST_HEX_CHARS + 1];
     char request_sha256[DIGEST_HEX_CHARS + 1];
     char rows_sha256[DIGEST_HEX_CHARS + 1];
+    bool was_stopped;                       /* not ok: by a signal, or its file is gone */
     char message[LAUNCH_MESSAGE_CHARS + 1]; /* not ok: why, in printable ASCII */
 };
 

@@ -249,6 +249,23 @@ static void note_checkpoint(void *ctx)
     mem_free(curves.data);
 }
 
+/* What the comparison with the served version asks of the solver that was chosen. */
+static enum err_code take_chosen(struct attempt *attempt, struct err *err)
+{
+    const char *text = attempt->model->settings != NULL ? attempt->model->settings : "";
+    struct job_spec chosen;
+    if (job_json_parse(text, strlen(text), &chosen, err) != ERR_OK) {
+        return err->code;
+    }
+    if (chosen.choice.on || !chosen.choice.chosen) {
+        err_set(err, ERR_CORRUPT, "the version does not say which solver was chosen");
+    }
+    attempt->spec.train.solver = chosen.train.solver;
+    attempt->spec.train.validation = chosen.train.validation;
+    train_spec_release(&chosen.train);
+    return err->code;
+}
+
 static enum err_code train_elsewhere(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
@@ -260,6 +277,7 @@ static enum err_code train_elsewhere(struct attempt *attempt, struct err *err)
                    .data = &attempt->rows.data,
                    .space = attempt->space.space,
                    .base = attempt->base != NULL ? attempt->base->model : NULL},
+        .chooses = attempt->spec.choice.on,
         .max_bytes = s->max.bytes > 0 ? (size_t)s->max.bytes : MODEL_MAX_BYTES,
         .checkpoint_ms = s->checkpoint_ms > 0 ? s->checkpoint_ms : 1000 * CHECKPOINTS_S,
         .cancel = attempt->cancel,
@@ -267,10 +285,14 @@ static enum err_code train_elsewhere(struct attempt *attempt, struct err *err)
         .progress_ctx = attempt->progress_ctx,
         .saved = note_checkpoint,
         .saved_ctx = attempt};
-    return s->launch != NULL && s->launch->command != NULL
-               ? launch_train(s->launch, &task, &attempt->model, err)
-               : err_set(err, ERR_UNSUPPORTED,
-                         "the job is for a launcher, and the server has none any more");
+    if (s->launch == NULL || s->launch->command == NULL) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the job is for a launcher, and the server has none any more");
+    }
+    return launch_train(s->launch, &task, &attempt->model, &attempt->cross, err) == ERR_OK &&
+                   task.chooses
+               ? take_chosen(attempt, err)
+               : err->code;
 }
 
 /* Reads what goes in and trains, within the memory that the job may have here. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "documents/cross_file.h"
 #include "documents/job_json.h"
 #include "formats/json_read.h"
 #include "formats/model_file.h"
@@ -42,6 +43,7 @@ enum {
     O_PROGRESS,
     O_RESULT,
     O_WHILE,
+    O_CROSS,
     N_OPTIONS
 };
 
@@ -72,6 +74,9 @@ static const struct arg_option options[N_OPTIONS] = {
                     .help = "where lines of progress are appended; else standard error"},
     [O_RESULT] = {.name = "result", .value = "FILE", .help = "where the end is told"},
     [O_WHILE] = {.name = "while", .value = "FILE", .help = "stop when this file is removed"},
+    [O_CROSS] = {.name = "cross",
+                 .value = "FILE",
+                 .help = "where the predictions of auto's cross-validation are written"},
 };
 
 static const struct arg_command command = {
@@ -151,6 +156,20 @@ static enum err_code describe_chosen(void *ctx, const struct train_spec *chosen,
     return *text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the chosen settings");
 }
 
+/* For whoever compares the version with another one. */
+static enum err_code write_cross(const struct work *work, const struct train_cross *cross,
+                                 struct err *err)
+{
+    void *bytes = NULL;
+    size_t n = 0;
+    if (cross_file_encode(cross, &bytes, &n, err) == ERR_OK) {
+        const struct folder_part part = {bytes, n};
+        err_kept(folder_write_file(work->args.values[O_CROSS], 0, &part, 1, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
 static enum err_code choose(struct work *work, const struct train_run *run, struct err *err)
 {
     const struct auto_spec spec = job_spec_auto(&work->inputs.spec);
@@ -172,7 +191,10 @@ static enum err_code choose(struct work *work, const struct train_run *run, stru
     if (work->table == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the candidates of auto");
     }
-    err_kept(auto_train(&choice, work->table, &work->model, err));
+    if (auto_train(&choice, work->table, &work->model, err) == ERR_OK &&
+        work->args.values[O_CROSS] != NULL && work->ranks.rank == 0) {
+        err_kept(write_cross(work, &cross, err));
+    }
     train_cross_release(&cross);
     return err->code;
 }

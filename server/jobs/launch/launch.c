@@ -44,7 +44,7 @@ struct following {
 struct paths {
     char request[PATH_MAX], rows[PATH_MAX], space[PATH_MAX], base[PATH_MAX];
     char checkpoints[PATH_MAX];
-    char out[PATH_MAX], result[PATH_MAX], progress[PATH_MAX], alive[PATH_MAX], log[PATH_MAX];
+    char out[PATH_MAX], cross[PATH_MAX], result[PATH_MAX], progress[PATH_MAX], alive[PATH_MAX], log[PATH_MAX];
     char every[24], outputs[24];
 };
 
@@ -59,6 +59,7 @@ static enum err_code fill_paths(const struct following *f, struct paths *p, stru
                {p->base, f->folder.job, "base.bin"},
                {p->checkpoints, f->folder.job, "checkpoints"},
                {p->out, f->folder.run, "version.bin"},
+               {p->cross, f->folder.run, "cross.bin"},
                {p->result, f->folder.run, "result.json"},
                {p->progress, f->folder.run, "progress.ndjson"},
                {p->alive, f->folder.run, "alive"},
@@ -83,6 +84,10 @@ static enum err_code start(struct following *f, const struct paths *p, struct er
     size_t n = 19;
     command[n++] = f->task->inputs.space != NULL ? "--space" : "--outputs";
     command[n++] = f->task->inputs.space != NULL ? p->space : p->outputs;
+    if (f->task->chooses) {
+        command[n++] = "--cross";
+        command[n++] = p->cross;
+    }
     if (f->task->inputs.base != NULL) {
         command[n++] = "--base";
         command[n++] = p->base;
@@ -267,23 +272,26 @@ static void wait_for_result(const struct following *f)
     }
 }
 
-static enum err_code take_result(const struct following *f, struct model **out, struct err *err)
+static enum err_code take_result(const struct following *f, struct model **out,
+                                 struct train_cross *cross, struct err *err)
 {
     const struct launch_expected expected = {.request = f->task->inputs.request,
                                              .n_request = f->task->inputs.n_request,
                                              .chooses = f->task->chooses,
+                                             .n = f->task->inputs.data->n,
                                              .d = f->task->inputs.data->d,
                                              .o = f->task->inputs.data->o,
                                              .max_bytes = f->task->max_bytes};
     char told[LAUNCH_TOLD_CHARS];
     char words[LAST_WORDS_CHARS + 3];
     struct model *model = NULL;
+    struct train_cross found = {.n = 0};
     bool good = f->process.status == 0;
     if (good) {
         wait_for_result(f);
     }
     if (good || launch_result_is_there(&f->folder)) {
-        err_kept(launch_result_take(&f->folder, &expected, &model, err));
+        err_kept(launch_result_take(&f->folder, &expected, &model, &found, err));
     }
     if (!good && (err->code == ERR_OK || err->code == ERR_CORRUPT)) {
         err_clear(err);
@@ -293,8 +301,11 @@ static enum err_code take_result(const struct following *f, struct model **out, 
     }
     if (err->code == ERR_OK) {
         *out = model;
+        *cross = found;
         model = NULL;
+        found = (struct train_cross){.n = 0};
     }
+    train_cross_release(&found);
     model_unref(model);
     return err->code;
 }
@@ -317,7 +328,7 @@ enum err_code launch_check(const struct launch_settings *settings, struct err *e
 }
 
 enum err_code launch_train(const struct launch_settings *settings, const struct launch_task *task,
-                           struct model **out, struct err *err)
+                           struct model **out, struct train_cross *cross, struct err *err)
 {
     struct paths *paths = mem_alloc(sizeof *paths);
     struct following *f = mem_zalloc(sizeof *f);
@@ -335,7 +346,7 @@ enum err_code launch_train(const struct launch_settings *settings, const struct 
     }
     f->sign_ns = f->saved_ns = clock_ns();
     if (follow(f, err) == ERR_OK) {
-        err_kept(take_result(f, out, err));
+        err_kept(take_result(f, out, cross, err));
     }
     launch_clean(settings, task->job, true);
 done:

@@ -10,6 +10,7 @@
 #include "base/cancel.h"
 #include "base/log.h"
 #include "jobs/launch/launch_folder.h"
+#include "train/train_cross.h"
 
 struct launch_settings {
     const char *command;          /* "srun -n 64 {command}"; NULL: there is no launcher */
@@ -38,12 +39,13 @@ struct launch_task {
 enum err_code launch_check(const struct launch_settings *settings, struct err *err) MUST_CHECK;
 
 /*
- * Trains a version. The job's folder remains. ERR_CANCELLED; ERR_NOMEM, ERR_IO, ERR_FULL: here, and
+ * Trains a version; *cross as of launch_result_take. The job's checkpoints remain. ERR_CANCELLED; ERR_NOMEM, ERR_IO, ERR_FULL: here, and
  * another attempt may succeed. Any other error is the launcher's or the training's, and says which:
  * ERR_UNSUPPORTED, ERR_NUMERIC, ERR_CORRUPT, ERR_DEADLINE.
  */
 enum err_code launch_train(const struct launch_settings *settings, const struct launch_task *task,
-                           struct model **out, struct err *err) MUST_CHECK;
+                           struct model **out, struct train_cross *cross,
+                           struct err *err) MUST_CHECK;
 
 /* Ends what is left of a job's trainings, and removes its folder unless the job goes on. */
 void launch_clean(const struct launch_settings *settings, int64_t job, bool goes_on);

@@ -11,9 +11,9 @@ struct launch_policy {
 };
 
 /*
- * spec->place of a training on n_rows rows becomes JOB_HERE or JOB_LAUNCHER. A solver that is
- * chosen is chosen here. ERR_UNSUPPORTED: the request wants a launcher, and there is none, or it is
- * no training for one; with `gives_way` it runs here instead.
+ * spec->place of a training on n_rows rows becomes JOB_HERE or JOB_LAUNCHER. A choice of the solver
+ * within seconds is made here. ERR_UNSUPPORTED: the request wants a launcher, and there is none, or
+ * it is no training for one; with `gives_way` it runs here instead.
  */
 enum err_code launch_place_choose(const struct launch_policy *policy, int64_t n_rows,
                                   bool gives_way, struct job_spec *spec,

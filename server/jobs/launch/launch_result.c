@@ -2,6 +2,7 @@
 #include "jobs/launch/launch_result.h"
 
 #include "base/mem.h"
+#include "documents/cross_file.h"
 #include "documents/launch_json.h"
 #include "formats/model_file.h"
 #include "model/codec.h"
@@ -43,7 +44,8 @@ static enum err_code read_result(const struct launch_folder *folder, struct laun
     }
     mem_free(text);
     if (judge(err) == ERR_OK && !out->ok) {
-        err_set(err, ERR_NUMERIC, "the launched training failed: %s", out->message);
+        err_set(err, ERR_NUMERIC, "the launched training %s: %s",
+                out->was_stopped ? "was stopped, and not by this server" : "failed", out->message);
     }
     return err->code;
 }
@@ -109,11 +111,25 @@ static enum err_code decode(const void *bytes, size_t n, const struct launch_res
                : err->code;
 }
 
+static enum err_code read_cross(const struct launch_folder *folder,
+                                const struct launch_expected *expected, struct train_cross *out,
+                                struct err *err)
+{
+    void *bytes = NULL;
+    size_t n = 0;
+    if (launch_folder_read(folder, "cross.bin", expected->max_bytes, &bytes, &n, err) == ERR_OK) {
+        err_kept(cross_file_decode(bytes, n, expected->n, expected->o, out, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
 enum err_code launch_result_take(const struct launch_folder *folder,
                                  const struct launch_expected *expected, struct model **out,
-                                 struct err *err)
+                                 struct train_cross *cross, struct err *err)
 {
     struct launch_result result;
+    struct train_cross none = {.n = 0};
     struct model *model = NULL;
     void *bytes = NULL;
     size_t n = 0;
@@ -122,8 +138,10 @@ enum err_code launch_result_take(const struct launch_folder *folder,
     }
     if (launch_folder_read(folder, "version.bin", expected->max_bytes, &bytes, &n, err) == ERR_OK &&
         decode(bytes, n, &result, &model, err) == ERR_OK &&
-        check_model(model, expected, err) == ERR_OK) {
+        check_model(model, expected, err) == ERR_OK &&
+        (!expected->chooses || read_cross(folder, expected, &none, err) == ERR_OK)) {
         *out = model;
+        *cross = none;
         model = NULL;
     }
     model_unref(model);

@@ -15,6 +15,7 @@ from harness import HERE, PATIENCE, Server
 TRAIN = os.environ.get("TRAIN_BIN", "")
 FAKE = os.path.join(HERE, "operate", "fake_launcher.py")
 SMALL = {"solver": "ensemble", "seed": 3, "settings": {"members": 2, "epochs": 5}, "architecture": {"width": 4, "layers": 1}}
+AUTO = {"seed": 3, "budget_fits": 12, "architecture": {"width": 4, "layers": 1}}
 LONG = {"solver": "ensemble", "seed": 3, "settings": {"members": 1, "epochs": 4000, "batch_size": 8},
         "architecture": {"width": 8, "layers": 2}}
 
@@ -53,7 +54,7 @@ class Launcher(unittest.TestCase):
     def launching(cls, *flags, folder=None, command=None):
         return Server(folder or cls.folder, "--launcher", command or f"{sys.executable} {FAKE} {cls.fake} {{command}}",
                       "--launch-program", TRAIN, "--launch-stop-s", "1", "--launch-rows", "30",
-                      "--checkpoint-ms", "100", *flags)
+                      "--checkpoint-ms", "100", "--train-nice", "0", *flags)
 
     @classmethod
     def end(cls):
@@ -102,8 +103,8 @@ class Launcher(unittest.TestCase):
     def test_a_version_is_the_same_wherever_it_is_trained(self):
         self.mode("good")
         for request in (SMALL, {**SMALL, "solver": "nuts", "settings": {"chains": 2, "draws": 4, "warmup": 6}},
-                        {**SMALL, "start": "warm"}):
-            with self.subTest(solver=request["solver"], start=request.get("start")):
+                        {**SMALL, "start": "warm"}, AUTO):
+            with self.subTest(solver=request.get("solver"), start=request.get("start")):
                 here = self.train("small", {**request, "where": "here", "promote": False}, "succeeded", "failed")
                 self.assertEqual((here["state"], here["where"]), ("succeeded", "here"), here["message"])
                 self.assertNotIn("where", here["request"])
@@ -114,6 +115,8 @@ class Launcher(unittest.TestCase):
                 # Identical content is the same version.
                 self.assertEqual(there["version"], here["version"])
                 self.assertEqual(there["scores"], here["scores"])
+                # So is what the gate saw of them: of auto the predictions of its folds too.
+                self.assertEqual(there["gate"], here["gate"])
             if request is SMALL:
                 self.ask(200, "PUT", "/v1/models/small/default", {"version": here["version"]})
         self.wait_no_folder()
@@ -125,12 +128,12 @@ class Launcher(unittest.TestCase):
             job = self.train(model, request, "succeeded", "failed")
             self.assertEqual((job["state"], job["where"]), ("succeeded", where), job["message"])
         # What cannot be launched stays here, unless it was asked for.
-        job = self.train("large", {"budget_fits": 1})
+        job = self.train("large", {"budget_s": 0.1})
         self.assertEqual(self.ask(200, "GET", f"/v1/jobs/{job}")["where"], "here")
         self.server.request("DELETE", f"/v1/jobs/{job}")
         self.server.wait_job(job, "cancelled", "succeeded")
-        refused = self.ask(400, "POST", "/v1/models/large/train", {"where": "launcher"})
-        self.assertIn("auto", refused["detail"])
+        refused = self.ask(400, "POST", "/v1/models/large/train", {"budget_s": 1, "where": "launcher"})
+        self.assertIn("budget_fits", refused["detail"])
         self.ask(400, "POST", "/v1/models/large/train", {**SMALL, "where": "moon"})
 
     def test_a_launcher_that_fails_changes_nothing(self):

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "formats/json_read.h"
 #include "formats/npy.h"
+#include "documents/cross_file.h"
 #include "documents/launch_json.h"
 #include "documents/space_json.h"
 #include "jobs/launch/launch_folder.h"
@@ -260,6 +261,54 @@ START_TEST(lines_may_be_anything)
     static const char failed[] = "{\"ok\":false,\"code\":\"numeric\",\"message\":\"it \\u00fc\"}";
     ck_assert_int_eq(launch_json_parse_result(failed, sizeof failed - 1, &result, &err), ERR_OK);
     ck_assert_str_eq(result.message, "it ??");
+    ck_assert(!result.was_stopped);
+}
+END_TEST
+
+/* A cross-validation as a file: the same again, and no damage is taken. */
+START_TEST(predictions_of_folds_are_kept)
+{
+    int rows[] = {0, 3, 4};
+    double mean[] = {1.0, -2.0, 3.0, 4.5, 0.0, 6.0};
+    double std[] = {0.1, 0.2, 0.0, 0.4, 0.5, 0.6};
+    const struct train_cross cross = {
+        .n = 3, .o = 2, .n_folds = 5, .rows = rows, .mean = mean, .std = std};
+    const struct train_cross nothing = {.n = 0};
+    struct train_cross again = {.n = 0};
+    struct err err = ERR_INIT;
+    void *bytes = NULL;
+    size_t n = 0;
+    ck_assert_int_eq(cross_file_encode(&nothing, &bytes, &n, &err), ERR_OK);
+    ck_assert_int_eq(cross_file_decode(bytes, n, 5, 2, &again, &err), ERR_OK);
+    ck_assert_int_eq(again.n, 0);
+    train_cross_release(&again);
+    mem_free(bytes);
+    ck_assert_int_eq(cross_file_encode(&cross, &bytes, &n, &err), ERR_OK);
+    ck_assert_int_eq(cross_file_decode(bytes, n, 5, 2, &again, &err), ERR_OK);
+    ck_assert_int_eq(again.n_folds, 5);
+    ck_assert_mem_eq(again.rows, rows, sizeof rows);
+    ck_assert_mem_eq(again.mean, mean, sizeof mean);
+    ck_assert_mem_eq(again.std, std, sizeof std);
+    train_cross_release(&again);
+    for (size_t i = 0; i < n; i++) {
+        ((unsigned char *)bytes)[i] ^= 1;
+        ck_assert_int_eq(cross_file_decode(bytes, n, 5, 2, &again, &err), ERR_CORRUPT);
+        ((unsigned char *)bytes)[i] ^= 1;
+        err_clear(&err);
+        ck_assert_int_eq(cross_file_decode(bytes, i, 5, 2, &again, &err), ERR_CORRUPT);
+        err_clear(&err);
+    }
+    /* Fewer rows, other outputs. */
+    ck_assert_int_eq(cross_file_decode(bytes, n, 4, 2, &again, &err), ERR_CORRUPT);
+    err_clear(&err);
+    ck_assert_int_eq(cross_file_decode(bytes, n, 5, 1, &again, &err), ERR_CORRUPT);
+    err_clear(&err);
+    mem_free(bytes);
+    rows[2] = 2; /* not increasing */
+    ck_assert_int_eq(cross_file_encode(&cross, &bytes, &n, &err), ERR_OK);
+    ck_assert_int_eq(cross_file_decode(bytes, n, 5, 2, &again, &err), ERR_CORRUPT);
+    mem_free(bytes);
+    ck_assert_ptr_null(again.rows);
 }
 END_TEST
 
@@ -274,6 +323,7 @@ int main(void)
     tcase_add_test(tc, every_allocation_may_fail);
     tcase_add_test(tc, every_write_may_fail);
     tcase_add_test(tc, lines_may_be_anything);
+    tcase_add_test(tc, predictions_of_folds_are_kept);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
