@@ -43,8 +43,8 @@ static enum err_code set_root(const struct config *config, struct launch_setting
             return err_set(err, ERR_IO, "folder of the registry %.120s: %s", folder,
                            strerror(errno));
         }
-        n = snprintf(out->root, sizeof out->root, "%s/%s.jobs", strcmp(whole, "/") == 0 ? "" : whole,
-                     name);
+        n = snprintf(out->root, sizeof out->root, "%s/%s.jobs",
+                     strcmp(whole, "/") == 0 ? "" : whole, name);
     }
     return n < (int)sizeof out->root ? ERR_OK
                                      : err_set(err, ERR_INVALID, "launch_folder is too long");

@@ -47,8 +47,7 @@ static enum err_code check_start(const struct job_spec *spec, struct err *err)
 
 enum err_code job_json_read(const json_t *request, struct job_spec *spec, struct err *err)
 {
-    *spec =
-        (struct job_spec){.gate = gate_defaults(), .promote = true, .place = JOB_ANYWHERE};
+    *spec = (struct job_spec){.gate = gate_defaults(), .promote = true, .place = JOB_ANYWHERE};
     if (train_json_read(request, spec, err) != ERR_OK) {
         return err->code;
     }

@@ -31,8 +31,8 @@ struct names gate_metric_known(void);
 const char *gate_rows_name(enum gate_rows rows);
 struct names gate_rows_known(void);
 
-/* Where a training runs: in the server, or where its launcher starts it. Both give the same version,
- * which is why a version's settings do not say it. */
+/* Where a training runs: in the server, or where its launcher starts it. Both give the same
+ * version, which is why a version's settings do not say it. */
 enum job_place { JOB_HERE, JOB_LAUNCHER, JOB_ANYWHERE };
 
 const char *job_place_name(enum job_place place); /* not of JOB_ANYWHERE */

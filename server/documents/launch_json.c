@@ -10,7 +10,6 @@
 
 #define MAX_STEPS 2000000000
 
-
 /* A loss of null is NaN. */
 static double read_loss(struct json_members of, const char *key)
 {

@@ -16,8 +16,8 @@
 enum launch_event { LAUNCH_OTHER, LAUNCH_STARTED, LAUNCH_PROGRESS };
 
 struct launch_line {
-    enum launch_event event; /* LAUNCH_OTHER: none of these, or no such line at all */
-    int ranks;               /* of LAUNCH_STARTED */
+    enum launch_event event;  /* LAUNCH_OTHER: none of these, or no such line at all */
+    int ranks;                /* of LAUNCH_STARTED */
     struct progress progress; /* of LAUNCH_PROGRESS: 0 <= member < n_members, 0 <= step <= n_steps,
                                  1 <= n_steps, 0 <= fraction <= 1 */
 };

@@ -298,9 +298,9 @@ static enum err_code train_elsewhere(struct attempt *attempt, struct err *err)
 /* Reads what goes in and trains, within the memory that the job may have here. */
 static enum err_code train_within_memory(struct attempt *attempt, struct err *err)
 {
-    struct mem_account account = {.limit = (size_t)(attempt->is_launched
-                                                        ? attempt->settings->max.bytes
-                                                        : attempt->limits.bytes)};
+    struct mem_account account = {
+        .limit =
+            (size_t)(attempt->is_launched ? attempt->settings->max.bytes : attempt->limits.bytes)};
     enum mem_kind kind = mem_kind_use(MEM_TRAINING);
     mem_account_use(&account);
     if (prepare_training(attempt, err) == ERR_OK) {

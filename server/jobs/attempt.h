@@ -23,8 +23,8 @@ struct attempt_settings {
     struct log *log;
     struct metrics *metrics;
     int n_threads;
-    struct job_limits max; /* of any job; 0: none */
-    int64_t checkpoint_ms; /* between two states of a task; 0: CHECKPOINTS_S */
+    struct job_limits max;                /* of any job; 0: none */
+    int64_t checkpoint_ms;                /* between two states of a task; 0: CHECKPOINTS_S */
     const struct launch_settings *launch; /* NULL, or of no command: nothing is launched */
 };
 

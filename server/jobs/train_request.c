@@ -86,7 +86,8 @@ static enum err_code follow_base(const struct train_request *request, struct tra
     return err->code;
 }
 
-/* Completes the spec by the rows: where it runs, and its shape. What auto chooses from is completed later. */
+/* Completes the spec by the rows: where it runs, and its shape. What auto chooses from is completed
+ * later. */
 static enum err_code fit_to_rows(const struct train_request *request, struct job_spec *spec,
                                  const struct space *space, struct err *err)
 {

@@ -20,9 +20,9 @@
 
 struct trainer_settings {
     struct attempt_settings attempt;
-    struct events *events; /* NULL: nobody follows */
+    struct events *events;                /* NULL: nobody follows */
     const struct launch_settings *launch; /* copied; NULL: nothing is launched */
-    int nice;              /* 0 to 19 */
+    int nice;                             /* 0 to 19 */
 };
 
 /* A read-only replica has none: the functions below take NULL. */

@@ -44,7 +44,8 @@ struct following {
 struct paths {
     char request[PATH_MAX], rows[PATH_MAX], space[PATH_MAX], base[PATH_MAX];
     char checkpoints[PATH_MAX];
-    char out[PATH_MAX], cross[PATH_MAX], result[PATH_MAX], progress[PATH_MAX], alive[PATH_MAX], log[PATH_MAX];
+    char out[PATH_MAX], cross[PATH_MAX], result[PATH_MAX], progress[PATH_MAX], alive[PATH_MAX],
+        log[PATH_MAX];
     char every[24], outputs[24];
 };
 
@@ -53,17 +54,13 @@ static enum err_code fill_paths(const struct following *f, struct paths *p, stru
     const struct {
         char *to;
         const char *folder, *name;
-    } all[] = {{p->request, f->folder.job, "request.json"},
-               {p->rows, f->folder.job, "rows.npy"},
-               {p->space, f->folder.job, "space.json"},
-               {p->base, f->folder.job, "base.bin"},
-               {p->checkpoints, f->folder.job, "checkpoints"},
-               {p->out, f->folder.run, "version.bin"},
-               {p->cross, f->folder.run, "cross.bin"},
-               {p->result, f->folder.run, "result.json"},
-               {p->progress, f->folder.run, "progress.ndjson"},
-               {p->alive, f->folder.run, "alive"},
-               {p->log, f->folder.run, "launcher.log"}};
+    } all[] = {
+        {p->request, f->folder.job, "request.json"},     {p->rows, f->folder.job, "rows.npy"},
+        {p->space, f->folder.job, "space.json"},         {p->base, f->folder.job, "base.bin"},
+        {p->checkpoints, f->folder.job, "checkpoints"},  {p->out, f->folder.run, "version.bin"},
+        {p->cross, f->folder.run, "cross.bin"},          {p->result, f->folder.run, "result.json"},
+        {p->progress, f->folder.run, "progress.ndjson"}, {p->alive, f->folder.run, "alive"},
+        {p->log, f->folder.run, "launcher.log"}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (snprintf(all[i].to, PATH_MAX, "%s/%s", all[i].folder, all[i].name) >= PATH_MAX) {
             return err_set(err, ERR_IO, "the path %.120s is too long", all[i].folder);
@@ -77,11 +74,29 @@ static enum err_code fill_paths(const struct following *f, struct paths *p, stru
 
 static enum err_code start(struct following *f, const struct paths *p, struct err *err)
 {
-    const char *command[32] = {f->settings->program, "--request", p->request, "--rows", p->rows,
-                               "--out", p->out, "--result", p->result, "--progress", p->progress,
-                               "--checkpoints", p->checkpoints, "--checkpoint-s", p->every,
-                               "--while", p->alive, "--name", f->task->model};
-    size_t n = 19;
+    const char *command[32] = {f->settings->program,
+                               "--request",
+                               p->request,
+                               "--rows",
+                               p->rows,
+                               "--out",
+                               p->out,
+                               "--result",
+                               p->result,
+                               "--progress",
+                               p->progress,
+                               "--checkpoints",
+                               p->checkpoints,
+                               "--checkpoint-s",
+                               p->every,
+                               "--while",
+                               p->alive,
+                               "--name",
+                               f->task->model};
+    size_t n = 0;
+    while (command[n] != NULL) {
+        n++;
+    }
     command[n++] = f->task->inputs.space != NULL ? "--space" : "--outputs";
     command[n++] = f->task->inputs.space != NULL ? p->space : p->outputs;
     if (f->task->chooses) {
@@ -146,8 +161,7 @@ static void read_progress(struct following *f)
     char path[PATH_MAX];
     char bytes[LINE_BYTES];
     struct err unread = ERR_INIT;
-    if (f->fd < 0 &&
-        launch_folder_file(&f->folder, "progress.ndjson", path, &unread) == ERR_OK) {
+    if (f->fd < 0 && launch_folder_file(&f->folder, "progress.ndjson", path, &unread) == ERR_OK) {
         f->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     }
     for (int i = 0; f->fd >= 0 && i < READS_AT_ONCE; i++) {

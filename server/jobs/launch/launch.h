@@ -39,9 +39,10 @@ struct launch_task {
 enum err_code launch_check(const struct launch_settings *settings, struct err *err) MUST_CHECK;
 
 /*
- * Trains a version; *cross as of launch_result_take. The job's checkpoints remain. ERR_CANCELLED; ERR_NOMEM, ERR_IO, ERR_FULL: here, and
- * another attempt may succeed. Any other error is the launcher's or the training's, and says which:
- * ERR_UNSUPPORTED, ERR_NUMERIC, ERR_CORRUPT, ERR_DEADLINE.
+ * Trains a version; *cross as of launch_result_take. The job's checkpoints remain. ERR_CANCELLED;
+ * ERR_NOMEM, ERR_IO, ERR_FULL: here, and another attempt may succeed. Any other error is the
+ * launcher's or the training's, and says which: ERR_UNSUPPORTED, ERR_NUMERIC, ERR_CORRUPT,
+ * ERR_DEADLINE, ERR_LIMIT.
  */
 enum err_code launch_train(const struct launch_settings *settings, const struct launch_task *task,
                            struct model **out, struct train_cross *cross,

@@ -198,8 +198,8 @@ enum err_code launch_folder_make(const char *root, int64_t job, const struct lau
                                  struct launch_folder *out, struct err *err)
 {
     char hex[2][DIGEST_HEX_CHARS + 1];
-    if (launch_folder_name(root, job, out->job, err) != ERR_OK || make_folder(root, err) != ERR_OK ||
-        make_folder(out->job, err) != ERR_OK ||
+    if (launch_folder_name(root, job, out->job, err) != ERR_OK ||
+        make_folder(root, err) != ERR_OK || make_folder(out->job, err) != ERR_OK ||
         launch_folder_remove_runs(out->job, err) != ERR_OK ||
         write_file(out->job, "request.json", inputs->request, inputs->n_request, hex[0], err) !=
             ERR_OK ||

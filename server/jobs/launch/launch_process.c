@@ -18,7 +18,7 @@
 extern char **environ; /* of POSIX, which gives it no header */
 
 #define PAUSE_MS          20
-#define KILL_MS           5000               /* until a process that was killed is given up */
+#define KILL_MS           5000              /* until a process that was killed is given up */
 #define MAX_ENVIRON_BYTES ((size_t)4 << 20) /* of another process, that are looked at */
 #define MARK_CHARS        (sizeof LAUNCH_MARK + 4096)
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LAUNCH_MARK        "SURROGATED_JOB"
+#define LAUNCH_MARK       "SURROGATED_JOB"
 #define LAUNCH_TOLD_CHARS 80
 
 struct launch_start {

@@ -51,9 +51,9 @@ class Launcher(unittest.TestCase):
         upload(cls.server, "large", 40)
 
     @classmethod
-    def launching(cls, *flags, folder=None, command=None):
+    def launching(cls, *flags, folder=None, command=None, stop_s=1):
         return Server(folder or cls.folder, "--launcher", command or f"{sys.executable} {FAKE} {cls.fake} {{command}}",
-                      "--launch-program", TRAIN, "--launch-stop-s", "1", "--launch-rows", "30",
+                      "--launch-program", TRAIN, "--launch-stop-s", str(stop_s), "--launch-rows", "30",
                       "--checkpoint-ms", "100", "--train-nice", "0", *flags)
 
     @classmethod
@@ -208,6 +208,38 @@ class Launcher(unittest.TestCase):
         server.start()
         job = self.train("small", {**SMALL, "where": "launcher"}, "failed", "succeeded", server=server)
         self.assertIn("no-such-program cannot be started", job["message"])
+        self.assertEqual(server.stop(), 0, server.log_text()[-4000:])
+
+    def test_a_job_of_kubernetes(self):
+        """deploy/kubernetes/launch.sh, with a kubectl that starts processes."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder, True)
+        kubectl = os.path.join(folder, "kubectl")
+        with open(kubectl, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nexec {sys.executable} {HERE}/operate/fake_kubectl.py \"$@\"\n")
+        os.chmod(kubectl, 0o755)
+        server = self.launching(folder=folder, command=f"sh {HERE}/../../deploy/kubernetes/launch.sh {{command}}",
+                                stop_s=PATIENCE)
+        server.environment = {**os.environ, "PATH": folder + os.pathsep + os.environ["PATH"], "KUBE": folder,
+                              "IMAGE": "image:1", "CLAIM": "registry", "PAUSE_S": "0.2"}
+        server.start()
+        self.addCleanup(lambda: server.process.poll() is None and server.kill())
+        upload(server, "small", 20)
+        job = self.train("small", {**SMALL, "where": "launcher"}, "succeeded", "failed", server=server)
+        self.assertEqual(job["state"], "succeeded", job["message"])
+        job = self.train("small", {**LONG, "settings": {"members": 1, "epochs": 1000000}, "where": "launcher"}, server=server)
+        end = time.time() + PATIENCE
+        while not self.ask(200, "GET", f"/v1/jobs/{job}", server=server)["progress"] and time.time() < end:
+            time.sleep(0.02)
+        self.ask(202, "DELETE", f"/v1/jobs/{job}", server=server)
+        server.wait_job(job, "cancelled")
+        names = sorted(os.listdir(folder))
+        self.assertEqual([sum(name.endswith(end) for name in names) for end in (".pid", ".deleted")], [2, 2], names)
+        for name in names:
+            if name.endswith(".pid"):
+                with open(os.path.join(folder, name), encoding="ascii") as file:
+                    self.wait_gone(int(file.read()))
+        self.wait_no_folder(server)
         self.assertEqual(server.stop(), 0, server.log_text()[-4000:])
 
     def test_a_server_that_is_killed_goes_on_from_checkpoints(self):

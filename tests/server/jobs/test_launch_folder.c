@@ -226,16 +226,28 @@ END_TEST
 START_TEST(lines_may_be_anything)
 {
     static const char *const bad[] = {
-        "", "garbage", "[]", "3", "null", "{}", "{\"event\":3}", "{\"event\":\"done\"}",
+        "",
+        "garbage",
+        "[]",
+        "3",
+        "null",
+        "{}",
+        "{\"event\":3}",
+        "{\"event\":\"done\"}",
         "{\"event\":\"progress\"}",
         "{\"event\":\"progress\",\"fraction\":2,\"member\":0,\"members\":1,\"step\":1,\"steps\":1}",
-        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":1,\"members\":1,\"step\":1,\"steps\":1}",
-        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":0,\"members\":1,\"step\":1,\"steps\":0}",
-        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":-1,\"members\":1,\"step\":1,\"steps\":1}",
-        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":0,\"members\":9e99,\"step\":1,\"steps\":1}",
+        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":1,\"members\":1,\"step\":1,\"steps\":"
+        "1}",
+        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":0,\"members\":1,\"step\":1,\"steps\":"
+        "0}",
+        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":-1,\"members\":1,\"step\":1,\"steps\":"
+        "1}",
+        "{\"event\":\"progress\",\"fraction\":0.5,\"member\":0,\"members\":9e99,\"step\":1,"
+        "\"steps\":1}",
         "{\"event\":\"started\",\"ranks\":0}"};
-    static const char good[] = "{\"event\":\"progress\",\"fraction\":0.25,\"member\":3,\"members\":8,"
-                               "\"step\":50,\"steps\":200,\"loss\":0.1,\"validation_loss\":null}";
+    static const char good[] =
+        "{\"event\":\"progress\",\"fraction\":0.25,\"member\":3,\"members\":8,"
+        "\"step\":50,\"steps\":200,\"loss\":0.1,\"validation_loss\":null}";
     struct launch_line line;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         launch_json_read_line(bad[i], strlen(bad[i]), &line);
@@ -248,13 +260,18 @@ START_TEST(lines_may_be_anything)
     ck_assert(line.progress.loss == 0.1);
     ck_assert(isnan(line.progress.validation_loss));
     static const char *const results[] = {
-        "", "{}", "[]", "{\"ok\":1}", "{\"ok\":true}", "{\"ok\":false}",
+        "",
+        "{}",
+        "[]",
+        "{\"ok\":1}",
+        "{\"ok\":true}",
+        "{\"ok\":false}",
         "{\"ok\":true,\"bytes\":1,\"sha256\":\"a\",\"content_sha256\":\"a\"}"};
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
         struct launch_result result;
         struct err err = ERR_INIT;
-        ck_assert_int_ne(
-            launch_json_parse_result(results[i], strlen(results[i]), &result, &err), ERR_OK);
+        ck_assert_int_ne(launch_json_parse_result(results[i], strlen(results[i]), &result, &err),
+                         ERR_OK);
     }
     struct launch_result result;
     struct err err = ERR_INIT;
