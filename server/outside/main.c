@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "documents/cross_file.h"
 #include "documents/job_json.h"
 #include "formats/json_read.h"
 #include "formats/model_file.h"
@@ -19,9 +20,11 @@
 #include "outside/mpi_ranks.h"
 #include "train/auto.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  2
@@ -39,6 +42,8 @@ enum {
     O_NAME,
     O_PROGRESS,
     O_RESULT,
+    O_WHILE,
+    O_CROSS,
     N_OPTIONS
 };
 
@@ -68,6 +73,10 @@ static const struct arg_option options[N_OPTIONS] = {
                     .value = "FILE",
                     .help = "where lines of progress are appended; else standard error"},
     [O_RESULT] = {.name = "result", .value = "FILE", .help = "where the end is told"},
+    [O_WHILE] = {.name = "while", .value = "FILE", .help = "stop when this file is removed"},
+    [O_CROSS] = {.name = "cross",
+                 .value = "FILE",
+                 .help = "where the predictions of auto's cross-validation are written"},
 };
 
 static const struct arg_command command = {
@@ -98,9 +107,30 @@ struct work {
     struct auto_table *table; /* mem */
     struct model *model;
     int n_threads;
+    int64_t looked_ns; /* when the file of --while was looked for */
 };
 
 /* ---- training ---- */
+
+/* Whoever started the training and is gone cannot stop it, but whoever comes after can. */
+static void stop_without_file(struct work *work)
+{
+    const char *path = work->args.values[O_WHILE];
+    int64_t now = clock_tick_ns();
+    if (path != NULL && now - work->looked_ns >= CLOCK_S) {
+        work->looked_ns = now;
+        if (access(path, F_OK) != 0 && errno == ENOENT) {
+            cancel_request(&stop);
+        }
+    }
+}
+
+static void report(void *ctx, const struct progress *progress)
+{
+    struct work *work = ctx;
+    stop_without_file(work);
+    teller_progress(&work->teller, progress);
+}
 
 static double read_clock(void *ctx)
 {
@@ -126,6 +156,20 @@ static enum err_code describe_chosen(void *ctx, const struct train_spec *chosen,
     return *text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the chosen settings");
 }
 
+/* For whoever compares the version with another one. */
+static enum err_code write_cross(const struct work *work, const struct train_cross *cross,
+                                 struct err *err)
+{
+    void *bytes = NULL;
+    size_t n = 0;
+    if (cross_file_encode(cross, &bytes, &n, err) == ERR_OK) {
+        const struct folder_part part = {bytes, n};
+        err_kept(folder_write_file(work->args.values[O_CROSS], 0, &part, 1, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
 static enum err_code choose(struct work *work, const struct train_run *run, struct err *err)
 {
     const struct auto_spec spec = job_spec_auto(&work->inputs.spec);
@@ -147,7 +191,10 @@ static enum err_code choose(struct work *work, const struct train_run *run, stru
     if (work->table == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the candidates of auto");
     }
-    err_kept(auto_train(&choice, work->table, &work->model, err));
+    if (auto_train(&choice, work->table, &work->model, err) == ERR_OK &&
+        work->args.values[O_CROSS] != NULL && work->ranks.rank == 0) {
+        err_kept(write_cross(work, &cross, err));
+    }
     train_cross_release(&cross);
     return err->code;
 }
@@ -166,8 +213,8 @@ static enum err_code train(struct work *work, struct err *err)
         .settings_text = in->request,
         .cancel = &stop,
         .checkpoint = &work->checkpoint.core,
-        .progress = work->ranks.rank == 0 ? teller_progress : NULL,
-        .progress_ctx = &work->teller,
+        .progress = work->ranks.rank == 0 ? report : NULL,
+        .progress_ctx = work,
     };
     if (in->spec.choice.on) {
         return choose(work, &run, err);

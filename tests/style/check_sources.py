@@ -17,7 +17,8 @@ STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs",
 FORMATS = ["server/formats", "server/formats/text"]
 BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
                                       "server/documents/explore", "server/documents/analyses",
-                                      "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http", "server/api/head"]
+                                      "server/live", "server/jobs/rows", "server/jobs/launch", "server/jobs", "server/tls",
+                                      "server/http", "server/api/head"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
@@ -40,9 +41,11 @@ LAYERS = {
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base", "server/formats"],
     "server/outside": CORE + ["server/base", "server/formats", "server/documents", "server/jobs/rows"],
+    "server/jobs/launch": CORE + FORMATS + ["server/base", "server/documents"],
     "server/jobs/rows": CORE + STORE + ["server/base", "server/documents"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
-                                   "server/live", "server/jobs/rows", "server/documents/analyses"],
+                                   "server/live", "server/jobs/rows", "server/jobs/launch",
+                                   "server/documents/analyses"],
     "server/access": CORE + ["server/base"],
     "server/tls": CORE + ["server/base"],
     "server/http": CORE + ["server/base", "server/formats", "server/access", "server/tls"],
