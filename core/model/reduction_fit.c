@@ -23,7 +23,7 @@
 #include <math.h>
 #include <string.h>
 
-#define DIRECT_WORK 4e9  /* n p min(n, p) up to which dgesdd is used: seconds */
+#define DIRECT_WORK 5e8  /* n p min(n, p) up to which dgesdd is used: seconds */
 #define GRAM_RANK   1e-6 /* singular values that A A' gives, by the largest */
 #define BLOCK       4096 /* columns of A between looks at `cancel` */
 

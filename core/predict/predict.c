@@ -11,7 +11,7 @@
 #include "predict/predict_field.h"
 #include "predict/predict_interval.h"
 #include "predict/predict_observation.h"
-#include "predict/predict_slice.h"
+#include "predict/predict_chosen.h"
 #include "predict/predict_units.h"
 
 #include <math.h>
@@ -95,8 +95,8 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         check_outputs(model, req, err) != ERR_OK) {
         return err->code;
     }
-    if (predict_is_sliced(model, req)) {
-        const struct predict_request whole = predict_slice_whole(req);
+    if (predict_is_chosen(model, req)) {
+        const struct predict_request whole = predict_chosen_whole(req);
         return predict_check(model, &whole, err);
     }
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
@@ -222,10 +222,10 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     if (req->derivative != NULL) {
         return predict_check(model, req, err);
     }
-    if (predict_is_sliced(model, req)) {
+    if (predict_is_chosen(model, req)) {
         return predict_check(model, req, err) == ERR_OK &&
                        predict_result_alloc(out, needed, model, req, arena, err) == ERR_OK
-                   ? predict_slice_begin(call, arena, err)
+                   ? predict_chosen_begin(call, arena, err)
                    : err->code;
     }
     if (predict_check(model, req, err) != ERR_OK ||
@@ -310,8 +310,8 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
     if (call->req->derivative != NULL) {
         return ERR_OK;
     }
-    if (call->slice != NULL) {
-        return predict_slice_end(call, arena, err);
+    if (call->chosen != NULL) {
+        return predict_chosen_end(call, arena, err);
     }
     if (call->field != NULL && predict_field_end(call, arena, err) != ERR_OK) {
         return err->code;
@@ -360,8 +360,8 @@ size_t predict_bytes(const struct model *model, const struct predict_request *re
             values += count;
         }
     }
-    if (predict_is_sliced(model, req)) {
-        const struct predict_request whole = predict_slice_whole(req);
+    if (predict_is_chosen(model, req)) {
+        const struct predict_request whole = predict_chosen_whole(req);
         return values * sizeof(double) + predict_bytes(model, &whole);
     }
     if (model->reduction != NULL) {
@@ -380,8 +380,8 @@ double predict_work(const struct model *model, const struct predict_request *req
     if (req->derivative != NULL) {
         return derivative_work(model, req);
     }
-    if (predict_is_sliced(model, req)) {
-        const struct predict_request whole = predict_slice_whole(req);
+    if (predict_is_chosen(model, req)) {
+        const struct predict_request whole = predict_chosen_whole(req);
         return predict_work(model, &whole);
     }
     if (model->reduction != NULL) {
@@ -407,8 +407,8 @@ enum err_code predict_tile(const struct predict_call *call, int tile, struct are
     if (call->req->derivative != NULL) {
         return derivative_compute(call->model, call->req, scratch, err);
     }
-    if (call->slice != NULL) {
-        return predict_slice_tile(call, tile, scratch, err);
+    if (call->chosen != NULL) {
+        return predict_chosen_tile(call, tile, scratch, err);
     }
     bool linear = predict_is_linear(call->model);
     enum err_code code = call->field != NULL ? predict_field_tile(call, tile, scratch, err)

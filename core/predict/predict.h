@@ -23,7 +23,7 @@
 struct derivative;
 
 struct predict_field;
-struct predict_slice;
+struct predict_chosen;
 
 struct predict_request {
     int n;
@@ -108,7 +108,7 @@ struct predict_call {
     double *total_z;            /* [n_total_levels] normal quantiles; or NULL */
     struct predict_intervals *intervals; /* NULL: not asked for */
     struct predict_field *field; /* of outputs that are decoded (predict_field.h); or NULL */
-    struct predict_slice *slice; /* of some of all outputs (predict_slice.h); or NULL */
+    struct predict_chosen *chosen; /* of some of all outputs (predict_chosen.h); or NULL */
     int n_tiles;
 };
 

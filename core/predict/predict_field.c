@@ -215,7 +215,8 @@ static void decode_moments(const struct block *b)
         }
     }
     if (b->call->noise != NULL) {
-        reduction_independent(b->r, &b->points, b->field->out.noise_variance + b->row * k,
+        /* The result of the coefficients follows from this at their end only. */
+        reduction_independent(b->r, &b->points, b->field->call.noise + b->row * k,
                               b->call->noise + at);
     }
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "predict/predict_slice.h"
+#include "predict/predict_chosen.h"
 
 #include <string.h>
 
-struct predict_slice {
+struct predict_chosen {
     struct predict_request whole;
     struct predict_result out;
     struct predict_call call;
 };
 
-struct predict_request predict_slice_whole(const struct predict_request *req)
+struct predict_request predict_chosen_whole(const struct predict_request *req)
 {
     struct predict_request whole = *req;
     whole.n_outputs = 0;
@@ -17,21 +17,21 @@ struct predict_request predict_slice_whole(const struct predict_request *req)
     return whole;
 }
 
-enum err_code predict_slice_begin(struct predict_call *call, struct arena *arena, struct err *err)
+enum err_code predict_chosen_begin(struct predict_call *call, struct arena *arena, struct err *err)
 {
-    struct predict_slice *slice = arena_zalloc_array(arena, 1, sizeof *slice);
-    if (slice == NULL) {
+    struct predict_chosen *chosen = arena_zalloc_array(arena, 1, sizeof *chosen);
+    if (chosen == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a prediction");
     }
-    slice->whole = predict_slice_whole(call->req);
-    call->slice = slice;
-    return predict_begin(&slice->call, call->model, &slice->whole, arena, &slice->out, err);
+    chosen->whole = predict_chosen_whole(call->req);
+    call->chosen = chosen;
+    return predict_begin(&chosen->call, call->model, &chosen->whole, arena, &chosen->out, err);
 }
 
-enum err_code predict_slice_tile(const struct predict_call *call, int tile, struct arena *scratch,
+enum err_code predict_chosen_tile(const struct predict_call *call, int tile, struct arena *scratch,
                                  struct err *err)
 {
-    return predict_tile(&call->slice->call, tile, scratch, err);
+    return predict_tile(&call->chosen->call, tile, scratch, err);
 }
 
 /* to [outer x some x inner] <- the chosen ones of from [outer x all x inner]. */
@@ -68,7 +68,7 @@ static void copy_pairs(const struct axis *axis, const double *from, double *to)
 static void copy_result(const struct predict_call *call, enum predict_index index)
 {
     const struct predict_request *req = call->req;
-    const double *from = call->slice->out.at[index];
+    const double *from = call->chosen->out.at[index];
     double *to = call->out->at[index];
     size_t n = (size_t)req->n;
     struct axis axis = {.outer = n,
@@ -104,9 +104,9 @@ static void copy_result(const struct predict_call *call, enum predict_index inde
     copy_axis(&axis, from, to);
 }
 
-enum err_code predict_slice_end(struct predict_call *call, struct arena *arena, struct err *err)
+enum err_code predict_chosen_end(struct predict_call *call, struct arena *arena, struct err *err)
 {
-    if (predict_end(&call->slice->call, arena, err) != ERR_OK) {
+    if (predict_end(&call->chosen->call, arena, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
