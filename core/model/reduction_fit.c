@@ -32,71 +32,10 @@ void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int 
              double *u, const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork,
              int *iwork, int *info, size_t len);
 
-void reduction_spec_release(struct reduction_spec *spec)
-{
-    mem_free(spec->coordinates);
-    mem_free(spec->weights);
-    spec->coordinates = NULL;
-    spec->weights = NULL;
-    spec->n_coordinates = spec->n_weights = 0;
-}
-
-enum err_code reduction_spec_check(const struct reduction_spec *spec, struct err *err)
-{
-    if (!spec->on) {
-        return ERR_OK;
-    }
-    if (spec->modes < 0 || spec->modes > REDUCTION_MAX_MODES) {
-        return err_set(err, ERR_LIMIT, "output_reduction: modes is %d, 1 to %d are allowed",
-                       spec->modes, REDUCTION_MAX_MODES);
-    }
-    if (spec->modes == 0 && !(spec->explained > 0.0 && spec->explained <= 1.0)) {
-        return err_set(err, ERR_INVALID,
-                       "output_reduction: explained is %g, a share above 0 and at most 1 is needed",
-                       spec->explained);
-    }
-    for (int j = 0; j < spec->n_weights; j++) {
-        if (!isfinite(spec->weights[j]) || !isnormal(spec->weights[j]) || spec->weights[j] < 0.0) {
-            return err_set(err, ERR_INVALID,
-                           "output_reduction: weights[%d] is %g, a number above 0 is needed", j,
-                           spec->weights[j]);
-        }
-    }
-    return ERR_OK;
-}
-
-int reduction_max_modes(const struct reduction_spec *spec, int n, int p)
-{
-    int max = n - 1 < p ? n - 1 : p;
-    max = max < REDUCTION_MAX_MODES ? max : REDUCTION_MAX_MODES;
-    max = spec->modes > 0 && spec->modes < max ? spec->modes : max;
-    return max > 1 ? max : 1;
-}
-
-enum err_code reduction_spec_fit(const struct reduction_spec *spec, int p, struct err *err)
-{
-    if (p > REDUCTION_MAX_POINTS) {
-        return err_set(err, ERR_LIMIT, "output_reduction: %d outputs, at most %d are allowed", p,
-                       REDUCTION_MAX_POINTS);
-    }
-    if (spec->n_weights > 0 && spec->n_weights != p) {
-        return err_set(err, ERR_SHAPE,
-                       "output_reduction: weights has %d numbers, but the number of outputs is %d",
-                       spec->n_weights, p);
-    }
-    if (spec->q > 0 && spec->n_coordinates / spec->q != p) {
-        return err_set(err, ERR_SHAPE,
-                       "output_reduction: coordinates are those of %d points, but the number of "
-                       "outputs is %d",
-                       spec->n_coordinates / spec->q, p);
-    }
-    return ERR_OK;
-}
-
 double reduction_fit_values(const struct reduction_spec *spec, double n, double p)
 {
     double least = n < p ? n : p;
-    double k = reduction_max_modes(spec, n < 1e9 ? (int)n : 1000000000, (int)p);
+    double k = reduction_spec_max_modes(spec, n < 1e9 ? (int)n : 1000000000, (int)p);
     bool direct = n * p * least <= DIRECT_WORK;
     return n * p + (direct ? 8.0 : 3.0) * least * least + p * k + 4.0 * p;
 }
@@ -115,12 +54,13 @@ struct fit {
     double *s;     /* [r] singular values, descending */
     double *u;     /* [r x p] unit vectors, one in each row; in `a`, or of its own */
     double *own_u; /* mem, or NULL */
+    double *weights; /* [p]; mem; NULL: all are 1 */
     double rank;   /* singular values below this share of the first are 0 */
 };
 
 static double root_weight(const struct fit *f, size_t j)
 {
-    return f->spec->n_weights > 0 ? sqrt(f->spec->weights[j]) : 1.0;
+    return f->weights != NULL ? sqrt(f->weights[j]) : 1.0;
 }
 
 /* Sets mean and a. ERR_INVALID: a square that is no number. */
@@ -214,7 +154,7 @@ static enum err_code fit_gram(struct fit *f, struct err *err)
 {
     size_t r = (size_t)f->r;
     size_t p = (size_t)f->p;
-    int k = reduction_max_modes(f->spec, f->n, f->p);
+    int k = reduction_spec_max_modes(f->spec, f->n, f->p);
     double *gram = mem_alloc_array(r * r, sizeof *gram);
     double *lambda = mem_alloc_array(r, sizeof *lambda);
     f->own_u = mem_alloc_array((size_t)k * p, sizeof *f->own_u);
@@ -255,7 +195,7 @@ done:
 
 static int count_modes(const struct fit *f, double *share)
 {
-    int max = reduction_max_modes(f->spec, f->n, f->p);
+    int max = reduction_spec_max_modes(f->spec, f->n, f->p);
     double total = 0.0;
     double sum = 0.0;
     int k = 0;
@@ -327,16 +267,15 @@ static enum err_code make_reduction(const struct fit *f, struct reduction **out,
                        "output_reduction: all outputs are the same in the rows that train, so that "
                        "there are no modes");
     }
-    if (reduction_new(f->p, k, spec->q, spec->n_weights > 0, &r, err) != ERR_OK) {
+    if (reduction_new(f->p, k, spec->q, f->weights != NULL, &r, err) != ERR_OK) {
         return err->code;
     }
     memcpy(r->mean, f->mean, (size_t)f->p * sizeof *r->mean);
-    if (spec->n_weights > 0) {
-        memcpy(r->weights, spec->weights, (size_t)f->p * sizeof *r->weights);
+    if (f->weights != NULL) {
+        memcpy(r->weights, f->weights, (size_t)f->p * sizeof *r->weights);
     }
     if (spec->q > 0) {
-        memcpy(r->coordinates, spec->coordinates,
-               (size_t)f->p * (size_t)spec->q * sizeof *r->coordinates);
+        reduction_spec_coordinates(spec, f->p, r->coordinates);
     }
     r->explained = share;
     set_modes(f, r);
@@ -380,7 +319,12 @@ enum err_code reduction_fit(const struct reduction_spec *spec, int n, int p, con
     f.mean = mem_zalloc_array((size_t)p, sizeof *f.mean);
     f.a = fits ? mem_alloc_array(cells, sizeof *f.a) : NULL;
     f.s = mem_alloc_array((size_t)f.r, sizeof *f.s);
-    if (f.mean == NULL || f.a == NULL || f.s == NULL) {
+    bool weighted = reduction_spec_is_weighted(spec);
+    f.weights = weighted ? mem_alloc_array((size_t)p, sizeof *f.weights) : NULL;
+    if (f.weights != NULL) {
+        reduction_spec_weights(spec, p, f.weights);
+    }
+    if (f.mean == NULL || f.a == NULL || f.s == NULL || (weighted && f.weights == NULL)) {
         err_set(err, ERR_NOMEM, "no memory for a reduction of %d outputs of %d rows", p, n);
     } else if (find_deviations(&f, err) == ERR_OK && are_rounding(&f)) {
         err_set(err, ERR_INVALID,
@@ -395,5 +339,6 @@ enum err_code reduction_fit(const struct reduction_spec *spec, int n, int p, con
     mem_free(f.a);
     mem_free(f.s);
     mem_free(f.own_u);
+    mem_free(f.weights);
     return err->code;
 }

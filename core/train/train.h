@@ -8,7 +8,7 @@
 
 #include "base/names.h"
 #include "model/model.h"
-#include "model/reduction_fit.h"
+#include "model/reduction_spec.h"
 #include "solve/solver.h"
 
 enum train_start {

@@ -14,6 +14,7 @@
 #include "train/train_field.h"
 
 #include "base/mem.h"
+#include "model/reduction_fit.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "train/train_memory.h"
 
 #include "fit/objective.h"
+#include "model/reduction_fit.h"
 
 #include <math.h>
 

@@ -28,6 +28,10 @@ void model_json_write_without_draws(struct json_write *json, const char *key,
 /* The member "names", if the model has any. */
 void model_json_write_names(struct json_write *json, const struct model *model);
 
+/* The same of some of its outputs, in their order. */
+void model_json_write_names_of(struct json_write *json, const struct model *model,
+                               const int *outputs, int n_outputs);
+
 /* Members of an object: noise; precision and float32_error. */
 void model_json_write_noise(struct json_write *json, const struct model *model);
 const char *model_json_precision_name(enum precision precision);

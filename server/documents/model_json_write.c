@@ -2,6 +2,7 @@
 #include "documents/model_json_priv.h"
 
 #include "documents/arch_json.h"
+#include "documents/reduction_json.h"
 #include "documents/space_json.h"
 
 void model_json_write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
@@ -45,6 +46,26 @@ void model_json_write_names(struct json_write *json, const struct model *model)
     if (model->input_names != NULL || model->output_names != NULL) {
         write_labels(json, "names", model, model->input_names, model->output_names);
     }
+}
+
+void model_json_write_names_of(struct json_write *json, const struct model *model,
+                               const int *outputs, int n_outputs)
+{
+    if (model->input_names == NULL && model->output_names == NULL) {
+        return;
+    }
+    json_write_object(json, "names");
+    write_name_list(json, "inputs", model->input_names, model->d);
+    if (model->output_names == NULL) {
+        json_write_null(json, "outputs");
+    } else {
+        json_write_array(json, "outputs");
+        for (int j = 0; j < n_outputs; j++) {
+            json_write_text(json, NULL, model->output_names[outputs[j]]);
+        }
+        json_write_array_end(json);
+    }
+    json_write_object_end(json);
 }
 
 void model_json_write_noise(struct json_write *json, const struct model *model)
@@ -110,6 +131,7 @@ void model_json_write_summary(struct json_write *json, const struct model *model
     json_write_int(json, "parameters", model->net.n_params);
     posterior_json_write_kind(json, "posterior", model);
     write_description(json, model);
+    reduction_json_write_summary(json, model);
     feasible_json_write_summary(json, model);
 }
 
@@ -120,7 +142,9 @@ static void write_document(struct json_write *json, const char *key, const struc
     arch_json_write(json, "architecture", &model->net.arch);
     json_write_object(json, "scaling");
     model_json_write_scalers(json, "inputs", model->in, model->d);
-    model_json_write_scalers(json, "outputs", model->out, model->o);
+    if (model->reduction == NULL) { /* decoded outputs are not scaled */
+        model_json_write_scalers(json, "outputs", model->out, model->o);
+    }
     json_write_object_end(json);
     if (with_draws) {
         posterior_json_write(json, "posterior", model);
@@ -130,6 +154,7 @@ static void write_document(struct json_write *json, const char *key, const struc
     write_description(json, model);
     quality_json_write_calibration(json, "calibration", model);
     quality_json_write_report(json, "report", &model->report);
+    reduction_json_write(json, model);
     feasible_json_write(json, model);
     json_write_object_end(json);
 }

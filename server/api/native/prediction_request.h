@@ -26,6 +26,8 @@ struct prediction_request {
     struct npy fields;        /* of npy or npz; names of its columns wait for those of the model */
     bool table;               /* the body is a text table, which waits for the model as well */
     bool named;               /* "return" names the results */
+    const json_t *outputs;    /* which outputs (output_choice.h); NULL: all */
+    const json_t *within;
     bool npy;                 /* the answer is npy .. */
     bool npz;                 /* .. or npz .. */
     bool single;              /* .. of float32 */

@@ -231,6 +231,44 @@ START_TEST(what_has_no_modes_is_refused)
 }
 END_TEST
 
+START_TEST(a_grid_has_the_weights_of_the_trapezoidal_rule)
+{
+    struct err err = ERR_INIT;
+    double axes[] = {0.0, 1.0, 3.0, 10.0, 20.0}; /* x, then y */
+    const double expected[] = {2.5, 2.5, 7.5, 7.5, 5.0, 5.0};
+    const double places[] = {0, 10, 0, 20, 1, 10, 1, 20, 3, 10, 3, 20};
+    double weights[6];
+    double coordinates[12];
+    struct reduction_spec spec = {.on = true,
+                                  .modes = 1,
+                                  .q = 2,
+                                  .axis = {3, 2},
+                                  .n_coordinates = 5,
+                                  .coordinates = axes,
+                                  .trapezoid = true};
+    ck_assert_int_eq(reduction_spec_check(&spec, &err), ERR_OK);
+    ck_assert_int_eq(reduction_spec_fit(&spec, 6, &err), ERR_OK);
+    reduction_spec_weights(&spec, 6, weights);
+    reduction_spec_coordinates(&spec, 6, coordinates);
+    ck_assert_int_eq(memcmp(weights, expected, sizeof expected), 0);
+    ck_assert_int_eq(memcmp(coordinates, places, sizeof places), 0);
+    ck_assert_int_eq(reduction_spec_fit(&spec, 5, &err), ERR_SHAPE);
+    err_clear(&err);
+    axes[1] = 0.0;
+    ck_assert_int_eq(reduction_spec_check(&spec, &err), ERR_INVALID);
+    err_clear(&err);
+    /* Points on a line are an axis. */
+    double line[] = {0.0, 1.0, 4.0};
+    spec = (struct reduction_spec){
+        .on = true, .modes = 1, .q = 1, .n_coordinates = 3, .coordinates = line, .trapezoid = true};
+    ck_assert_int_eq(reduction_spec_check(&spec, &err), ERR_OK);
+    reduction_spec_weights(&spec, 3, weights);
+    ck_assert_double_eq(weights[0], 0.5);
+    ck_assert_double_eq(weights[1], 2.0);
+    ck_assert_double_eq(weights[2], 1.5);
+}
+END_TEST
+
 START_TEST(a_fit_can_be_cancelled)
 {
     struct err err = ERR_INIT;
@@ -331,6 +369,7 @@ int main(void)
     tcase_add_test(tc, all_modes_give_the_fields_back);
     tcase_add_test(tc, points_have_the_same_bits_whichever_are_beside_them);
     tcase_add_test(tc, what_has_no_modes_is_refused);
+    tcase_add_test(tc, a_grid_has_the_weights_of_the_trapezoidal_rule);
     tcase_add_test(tc, a_fit_can_be_cancelled);
     tcase_add_test(tc, failed_allocations_are_survived);
     tcase_add_test(tc, bytes_are_read_back_and_damage_is_refused);
