@@ -110,9 +110,23 @@ static void put_posterior(struct bytes_writer *w, const struct model *model, uin
     }
 }
 
-/* The reduction, and scaling and noise of its coefficients; decoded outputs have no scaling. */
-static void put_reduction(struct bytes_writer *w, const struct model *model)
+static void put_space(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
+    if (format >= 6) {
+        bytes_put_u32(w, model->space != NULL);
+    }
+    if (format >= 5 && model->space != NULL) {
+        space_encode(w, model->space);
+    }
+}
+
+/* Scaling of the outputs; or a reduction, and scaling and noise of its coefficients. */
+static void put_outputs(struct bytes_writer *w, const struct model *model)
+{
+    if (model->reduction == NULL) {
+        put_scalers(w, model->out, model->o);
+        return;
+    }
     reduction_put(w, model->reduction);
     put_scalers(w, model->coefficient_out, model->reduction->k);
     codec_put_array(w, model->coefficient_noise, (size_t)model->reduction->k);
@@ -143,18 +157,9 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     if (format >= 3) {
         bytes_put_u32(&w, (uint32_t)noise_kind(model));
     }
-    if (format >= 6) {
-        bytes_put_u32(&w, spaced);
-    }
-    if (spaced) {
-        space_encode(&w, model->space);
-    }
+    put_space(&w, model, format);
     put_scalers(&w, model->in, model->d);
-    if (model->reduction != NULL) {
-        put_reduction(&w, model);
-    } else {
-        put_scalers(&w, model->out, model->o);
-    }
+    put_outputs(&w, model);
     codec_put_array(&w, model->noise_sigma, o);
     bytes_put_u32(&w, (uint32_t)model->m);
     put_posterior(&w, model, format);

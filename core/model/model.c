@@ -341,8 +341,8 @@ static enum err_code check_reduction(const struct model *model, struct err *err)
                                ? "scaled by log, and coefficients have both signs"
                                : "too large or too small for its square: train on another unit");
         }
-        if (model->coefficient_noise != NULL && !(isfinite(model->coefficient_noise[i]) &&
-                                                  model->coefficient_noise[i] >= 0.0)) {
+        if (model->coefficient_noise != NULL &&
+            !(isfinite(model->coefficient_noise[i]) && model->coefficient_noise[i] >= 0.0)) {
             return err_set(err, ERR_INVALID,
                            "noise sigma of coefficient %d must be finite and >= 0", i);
         }
@@ -436,10 +436,9 @@ static enum err_code find_exponents(struct model *model, struct err *err)
 enum err_code model_publish(struct model *model, struct err *err)
 {
     if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
-        check_reduction(model, err) != ERR_OK ||
-        check_space(model, err) != ERR_OK || find_exponents(model, err) != ERR_OK ||
-        check_feasible(model, err) != ERR_OK || check_gaussians(model, err) != ERR_OK ||
-        check_calibration(model, err) != ERR_OK) {
+        check_reduction(model, err) != ERR_OK || check_space(model, err) != ERR_OK ||
+        find_exponents(model, err) != ERR_OK || check_feasible(model, err) != ERR_OK ||
+        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {
@@ -505,9 +504,9 @@ size_t model_bytes(const struct model *model)
         rounded += g->rounded != NULL ? gauss_n_rounded(g) * sizeof *g->rounded : 0;
     }
     size_t parts = model->feasible != NULL ? model_bytes(model->feasible) : 0;
-    parts += model->reduction != NULL ? reduction_bytes(model->reduction) +
-                                            (size_t)model->o * sizeof *model->out
-                                      : 0;
+    parts += model->reduction != NULL
+                 ? reduction_bytes(model->reduction) + (size_t)model->o * sizeof *model->out
+                 : 0;
     return payload_bytes(&model->net, model->m, &bytes)
                ? bytes + count_gaussians(model) * sizeof(double) + rounded + parts
                : 0;

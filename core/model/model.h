@@ -45,15 +45,15 @@ struct model {
     bool noise_predicted; /* the network's outputs are o means and o log variances (objective.h),
                              and noise_sigma is NULL */
     /*
-     * Outputs that are a field: the network's outputs, half of them where it predicts its noise, are
-     * k coefficients, and the o = reduction->p outputs are decoded from them. The scalers `out` are
-     * none then. NULL: the outputs are the network's. Predicted by core/predict/predict_field.
+     * Outputs that are a field: the network's outputs, half of them where it predicts its noise,
+     * are k coefficients, and the o = reduction->p outputs are decoded from them. The scalers `out`
+     * are none then. NULL: the outputs are the network's. Predicted by core/predict/predict_field.
      */
     struct reduction *reduction;
     struct scaler *coefficient_out; /* [k]; mem; NULL without a reduction */
     double *coefficient_noise; /* [k] standard deviations, as noise_sigma; NULL: not known; mem */
     int m;                     /* draws */
-    double *draws;        /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
+    double *draws; /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
     /* n_members 0: the posterior is the draws. Linearised: it is predicted in closed form
      * (core/predict/predict_linear.c), whose distribution differs from that of the draws: normal in
      * the user's units, with a network that is linear in its parameters around each member's
@@ -101,8 +101,8 @@ void model_predict_noise(struct model *model);
  * Makes the outputs of a new model the coefficients of a reduction, to which it takes a reference:
  * o becomes the number of points, the scalers and the noise of the outputs so far are those of the
  * coefficients, and the scalers of the points are none. After model_predict_noise, and before
- * anything else of the size of the outputs is filled in. ERR_SHAPE: there are not as many outputs as
- * modes. ERR_NOMEM.
+ * anything else of the size of the outputs is filled in. ERR_SHAPE: there are not as many outputs
+ * as modes. ERR_NOMEM.
  */
 enum err_code model_set_reduction(struct model *model, struct reduction *reduction,
                                   struct err *err) MUST_CHECK;

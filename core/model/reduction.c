@@ -26,10 +26,11 @@ enum err_code reduction_new(int p, int k, int q, bool weighted, struct reduction
 {
     if (p < 1 || p > REDUCTION_MAX_POINTS || k < 1 || k > REDUCTION_MAX_MODES || k > p || q < 0 ||
         q > REDUCTION_MAX_AXES) {
-        return err_set(err, ERR_LIMIT,
-                       "a reduction of %d outputs to %d modes with %d coordinates; 1 to %d outputs, "
-                       "1 to %d modes, not more than outputs, and up to %d coordinates are allowed",
-                       p, k, q, REDUCTION_MAX_POINTS, REDUCTION_MAX_MODES, REDUCTION_MAX_AXES);
+        return err_set(
+            err, ERR_LIMIT,
+            "a reduction of %d outputs to %d modes with %d coordinates; 1 to %d outputs, "
+            "1 to %d modes, not more than outputs, and up to %d coordinates are allowed",
+            p, k, q, REDUCTION_MAX_POINTS, REDUCTION_MAX_MODES, REDUCTION_MAX_AXES);
     }
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
     struct reduction *r = mem_zalloc(sizeof *r);
@@ -166,16 +167,18 @@ enum err_code reduction_encode(const struct reduction *r, size_t n, const double
     return ERR_OK;
 }
 
-void reduction_take_points(const struct reduction *r, const int *outputs, size_t first, int n,
+void reduction_take_points(const struct reduction *r, struct reduction_choice choice,
                            double *scratch, struct reduction_points *points)
 {
     size_t p = (size_t)r->p;
+    const int *outputs = choice.outputs;
+    int n = choice.n;
     points->n = n;
     if (outputs == NULL) {
         points->stride = p;
-        points->modes = r->modes + first;
-        points->mean = r->mean + first;
-        points->truncation = r->truncation + first;
+        points->modes = r->modes + choice.first;
+        points->mean = r->mean + choice.first;
+        points->truncation = r->truncation + choice.first;
         return;
     }
     points->stride = REDUCTION_BLOCK;

@@ -31,9 +31,9 @@
 #define REDUCTION_MAX_AXES   4       /* coordinates of a point */
 
 struct reduction {
-    int p; /* points: outputs of the model */
-    int k; /* modes: coefficients */
-    int q; /* coordinates of a point; 0: none are known */
+    int p;               /* points: outputs of the model */
+    int k;               /* modes: coefficients */
+    int q;               /* coordinates of a point; 0: none are known */
     double *mean;        /* [p] */
     double *modes;       /* [k x p], one after the other; V_ji is at i p + j */
     double *deviations;  /* [k] of the coefficients in the rows that trained, descending, > 0 */
@@ -68,17 +68,23 @@ enum err_code reduction_encode(const struct reduction *r, size_t n, const double
 #define REDUCTION_BLOCK 256
 
 struct reduction_points {
-    int n;               /* at most REDUCTION_BLOCK */
-    size_t stride;       /* from a mode to the next */
-    const double *modes; /* mode i of the points is at modes + i stride */
-    const double *mean;  /* [n] */
-    const double *truncation; /* [n] */
+    int n;                          /* at most REDUCTION_BLOCK */
+    size_t stride;                  /* from a mode to the next */
+    const double *modes;            /* mode i of the points is at modes + i stride */
+    const double *mean;             /* [n] */
+    const double *truncation;       /* [n] */
     double own[2][REDUCTION_BLOCK]; /* mean and truncation of points that are not neighbours */
 };
 
-/* Points outputs[0 .. n-1], or first .. first + n - 1 where outputs is NULL. scratch: [k x
- * REDUCTION_BLOCK], which with `points` must outlive the use. */
-void reduction_take_points(const struct reduction *r, const int *outputs, size_t first, int n,
+/* Points outputs[0 .. n-1], or first .. first + n - 1 where outputs is NULL. */
+struct reduction_choice {
+    const int *outputs;
+    size_t first;
+    int n; /* at most REDUCTION_BLOCK */
+};
+
+/* scratch: [k x REDUCTION_BLOCK], which must outlive the points; NULL is fine without outputs. */
+void reduction_take_points(const struct reduction *r, struct reduction_choice choice,
                            double *scratch, struct reduction_points *points);
 
 /* y [n] <- the points at coefficients c [k]. */

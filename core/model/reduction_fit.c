@@ -2,16 +2,16 @@
 /*
  * With A = (Y - mean) diag(sqrt w) = E S U', the modes are V = diag(1 / sqrt w) U and coefficient i
  * has the standard deviation S_i / sqrt(n - 1) in the rows. The singular values come from A by
- * LAPACK's dgesdd, and all their digits are right to eps S_1. The eigenvalues of A A' would be their
- * squares, so that those below 1e-8 S_1 drown in rounding; yet A A' is what is used where A is
- * large (DIRECT_WORK), because it can be cancelled between its steps, needs no second A, and large
- * fields are asked for few modes. Singular values below GRAM_RANK S_1 are dropped there.
+ * LAPACK's dgesdd, and all their digits are right to eps S_1. The eigenvalues of A A' would be
+ * their squares, so that those below 1e-8 S_1 drown in rounding; yet A A' is what is used where A
+ * is large (DIRECT_WORK), because it can be cancelled between its steps, needs no second A, and
+ * large fields are asked for few modes. Singular values below GRAM_RANK S_1 are dropped there.
  *
  * The sign of a mode is arbitrary: its largest number is positive.
  *
  * The residuals of the rows that trained understate what other rows leave, because the modes were
- * chosen for these. Their squares are divided by n - 1 - k, the degrees of freedom that the mean and
- * k modes leave; when none are left the truncation is 0.
+ * chosen for these. Their squares are divided by n - 1 - k, the degrees of freedom that the mean
+ * and k modes leave; when none are left the truncation is 0.
  */
 #include "model/reduction_fit.h"
 
@@ -47,15 +47,15 @@ struct fit {
     const struct reduction_spec *spec;
     const struct cancel *cancel;
     int n, p;
-    int r;         /* min(n, p): singular values */
+    int r; /* min(n, p): singular values */
     const double *y;
-    double *mean;  /* [p] */
-    double *a;     /* [n x p], weighted deviations */
-    double *s;     /* [r] singular values, descending */
-    double *u;     /* [r x p] unit vectors, one in each row; in `a`, or of its own */
-    double *own_u; /* mem, or NULL */
+    double *mean;    /* [p] */
+    double *a;       /* [n x p], weighted deviations */
+    double *s;       /* [r] singular values, descending */
+    double *u;       /* [r x p] unit vectors, one in each row; in `a`, or of its own */
+    double *own_u;   /* mem, or NULL */
     double *weights; /* [p]; mem; NULL: all are 1 */
-    double rank;   /* singular values below this share of the first are 0 */
+    double rank;     /* singular values below this share of the first are 0 */
 };
 
 static double root_weight(const struct fit *f, size_t j)
@@ -82,10 +82,11 @@ static enum err_code find_deviations(struct fit *f, struct err *err)
         }
     }
     if (!isfinite(total) || (total > 0.0 && total < 1e-280)) {
-        return err_set(err, ERR_INVALID,
-                       "output_reduction: the squares of the outputs' deviations sum to %g, which "
-                       "is no number of double precision with all its digits: train on another unit",
-                       total);
+        return err_set(
+            err, ERR_INVALID,
+            "output_reduction: the squares of the outputs' deviations sum to %g, which "
+            "is no number of double precision with all its digits: train on another unit",
+            total);
     }
     return ERR_OK;
 }
@@ -302,10 +303,12 @@ static bool are_rounding(const struct fit *f)
     return true;
 }
 
-enum err_code reduction_fit(const struct reduction_spec *spec, int n, int p, const double *y,
+enum err_code reduction_fit(const struct reduction_spec *spec, const struct reduction_rows *rows,
                             const struct cancel *cancel, struct reduction **out, struct err *err)
 {
-    struct fit f = {.spec = spec, .cancel = cancel, .n = n, .p = p, .y = y};
+    int n = rows->n;
+    int p = rows->p;
+    struct fit f = {.spec = spec, .cancel = cancel, .n = n, .p = p, .y = rows->y};
     size_t cells;
     f.r = n < p ? n : p;
     if (reduction_spec_fit(spec, p, err) != ERR_OK) {

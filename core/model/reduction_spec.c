@@ -162,8 +162,7 @@ void reduction_spec_weights(const struct reduction_spec *spec, int p, double *we
 void reduction_spec_coordinates(const struct reduction_spec *spec, int p, double *coordinates)
 {
     if (spec->axis[0] == 0) {
-        memcpy(coordinates, spec->coordinates,
-               (size_t)p * (size_t)spec->q * sizeof *coordinates);
+        memcpy(coordinates, spec->coordinates, (size_t)p * (size_t)spec->q * sizeof *coordinates);
         return;
     }
     for (int j = 0; j < p; j++) {

@@ -13,13 +13,13 @@ struct reduction_spec {
     double explained; /* share of the weighted variance, (0, 1]; when modes is 0 */
     /* Coordinates of the points: of each in turn, or, where axis[0] is not 0, the q axes of a grid
      * one after the other, whose last coordinate changes fastest. */
-    int q; /* of a point; 0: none are known */
+    int q;                        /* of a point; 0: none are known */
     int axis[REDUCTION_MAX_AXES]; /* [q] numbers of each axis */
     int n_coordinates;            /* numbers */
     double *coordinates;          /* mem */
-    bool trapezoid; /* weights are those of the trapezoidal rule on the axes */
-    int n_weights;  /* p; 0: all are 1, unless trapezoid */
-    double *weights; /* mem */
+    bool trapezoid;               /* weights are those of the trapezoidal rule on the axes */
+    int n_weights;                /* p; 0: all are 1, unless trapezoid */
+    double *weights;              /* mem */
 };
 
 void reduction_spec_release(struct reduction_spec *spec);

@@ -11,7 +11,6 @@
 #include "predict/predict_field.h"
 #include "predict/predict_interval.h"
 #include "predict/predict_observation.h"
-#include "predict/predict_chosen.h"
 #include "predict/predict_units.h"
 
 #include <math.h>
@@ -58,8 +57,8 @@ static bool answer_fits(const struct model *model, const struct predict_request 
 {
     size_t n = (size_t)req->n;
     size_t o = (size_t)predict_n_outputs(model, req);
-    bool fits = predict_fits(n, o, 1, 1) &&
-                (model->reduction != NULL || predict_tile_fits(model, req));
+    bool fits =
+        predict_fits(n, o, 1, 1) && (model->reduction != NULL || predict_tile_fits(model, req));
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         if (req->want & (1U << i)) {
             struct predict_dims dims = predict_result_dims((enum predict_index)i, model, req);
@@ -122,7 +121,8 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
                        "rows at a time",
                        PREDICT_MAX_VALUES);
     }
-    if (req->derivative != NULL && model->reduction == NULL && derivative_check(model, req, err) != ERR_OK) {
+    if (req->derivative != NULL && model->reduction == NULL &&
+        derivative_check(model, req, err) != ERR_OK) {
         return err->code;
     }
     if (model->reduction != NULL) {
@@ -232,8 +232,7 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
         predict_units_begin(call, arena, err) != ERR_OK ||
         predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
         allocate_kept(call, arena, err) != ERR_OK ||
-        ((field || predict_is_linear(model)) &&
-         predict_linear_begin(call, arena, err) != ERR_OK) ||
+        ((field || predict_is_linear(model)) && predict_linear_begin(call, arena, err) != ERR_OK) ||
         predict_observation_begin(call, arena, err) != ERR_OK ||
         ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK)) {
         return err->code;

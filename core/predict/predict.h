@@ -107,8 +107,8 @@ struct predict_call {
     double *z;                  /* [n_levels] normal quantiles, in closed form; or NULL */
     double *total_z;            /* [n_total_levels] normal quantiles; or NULL */
     struct predict_intervals *intervals; /* NULL: not asked for */
-    struct predict_field *field; /* of outputs that are decoded (predict_field.h); or NULL */
-    struct predict_chosen *chosen; /* of some of all outputs (predict_chosen.h); or NULL */
+    struct predict_field *field;   /* of outputs that are decoded (predict_field.h); or NULL */
+    struct predict_chosen *chosen; /* of some of all outputs (predict_chosen.c); or NULL */
     int n_tiles;
 };
 

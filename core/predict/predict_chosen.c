@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "predict/predict_chosen.h"
+/*
+ * Some of the outputs of a model that computes them all: its answer is computed whole and the
+ * outputs that were asked for are copied from it, so that an answer has the same bits with and
+ * without a choice. Outputs that are decoded do not come here (predict_field.h).
+ */
+#include "predict/predict_priv.h"
 
 #include <string.h>
 
@@ -29,7 +34,7 @@ enum err_code predict_chosen_begin(struct predict_call *call, struct arena *aren
 }
 
 enum err_code predict_chosen_tile(const struct predict_call *call, int tile, struct arena *scratch,
-                                 struct err *err)
+                                  struct err *err)
 {
     return predict_tile(&call->chosen->call, tile, scratch, err);
 }

@@ -82,10 +82,11 @@ unsigned predict_field_needed(const struct model *model, const struct predict_re
 
 static enum err_code refuse(const char *what, const char *instead, struct err *err)
 {
-    return err_set(err, ERR_UNSUPPORTED,
-                   "the model's outputs are a field that is decoded from coefficients, which has no "
-                   "%s; %s",
-                   what, instead);
+    return err_set(
+        err, ERR_UNSUPPORTED,
+        "the model's outputs are a field that is decoded from coefficients, which has no "
+        "%s; %s",
+        what, instead);
 }
 
 static enum err_code check_results(const struct model *model, const struct predict_request *req,
@@ -249,21 +250,27 @@ static void decode_samples(const struct block *b)
     }
 }
 
-/* Quantiles at n levels of the mixture around `values` [m], stride apart, of this variance. */
-static void put_quantiles(const struct block *b, const struct normal_mixture *mix, int n,
-                          const double *levels, const double *z, double *to)
+/* Levels and the normal's quantiles there. */
+struct levels {
+    int n;
+    const double *level, *z;
+};
+
+static void put_quantiles(const struct block *b, const struct normal_mixture *mix,
+                          const struct levels *levels, double *to)
 {
     double found[PREDICT_MAX_LEVELS];
     if (normal_mixture_is_discrete(mix)) {
         for (size_t d = 0; d < mix->m; d++) {
             b->column[d] = mix->mean[d * mix->stride];
         }
-        moments_quantiles((long)mix->m, b->column, n, levels, found);
+        moments_quantiles((long)mix->m, b->column, levels->n, levels->level, found);
     }
-    for (int i = 0; i < n; i++) {
-        to[(size_t)i * cells_of(b)] = normal_mixture_is_discrete(mix)
-                                          ? found[i]
-                                          : normal_mixture_quantile(mix, levels[i], z[i]);
+    for (int i = 0; i < levels->n; i++) {
+        to[(size_t)i * cells_of(b)] =
+            normal_mixture_is_discrete(mix)
+                ? found[i]
+                : normal_mixture_quantile(mix, levels->level[i], levels->z[i]);
     }
 }
 
@@ -275,6 +282,8 @@ static void find_quantiles(const struct block *b)
     size_t k = (size_t)b->r->k;
     size_t m = (size_t)call->model->m;
     bool closed = b->draws == NULL;
+    const struct levels plain = {req->n_levels, req->levels, call->z};
+    const struct levels total = {req->n_total_levels, req->total_levels, call->total_z};
     for (size_t d = 0; !closed && d < m; d++) {
         const double *c = b->field->out.samples + (d * (size_t)req->n + b->row) * k;
         reduction_decode(b->r, &b->points, c, b->draws + d * REDUCTION_BLOCK);
@@ -287,13 +296,11 @@ static void find_quantiles(const struct block *b)
                                      .more_var = closed ? call->out->variance[at]
                                                         : b->points.truncation[j]};
         if (req->want & PREDICT_QUANTILES) {
-            put_quantiles(b, &mix, req->n_levels, req->levels, call->z,
-                          call->out->quantiles + at);
+            put_quantiles(b, &mix, &plain, call->out->quantiles + at);
         }
         if (req->want & PREDICT_TOTAL_QUANTILES) {
             mix.more_var += noise_of(b, j);
-            put_quantiles(b, &mix, req->n_total_levels, req->total_levels, call->total_z,
-                          call->out->total_quantiles + at);
+            put_quantiles(b, &mix, &total, call->out->total_quantiles + at);
         }
     }
 }
@@ -338,7 +345,8 @@ static void decode_block(struct block *b, const struct predict_span *span)
     size_t left = b->n_outputs - b->first;
     int n = left < REDUCTION_BLOCK ? (int)left : REDUCTION_BLOCK;
     const int *list = req->n_outputs > 0 ? req->outputs + b->first : NULL;
-    reduction_take_points(b->r, list, b->first, n, b->scratch, &b->points);
+    const struct reduction_choice choice = {list, b->first, n};
+    reduction_take_points(b->r, choice, b->scratch, &b->points);
     for (b->row = span->first; b->row < span->first + span->rows; b->row++) {
         if (!req->samples_alone) {
             decode_moments(b);
@@ -371,8 +379,8 @@ enum err_code predict_field_tile(const struct predict_call *call, int tile, stru
     b.scratch = predict_scratch(scratch, (size_t)b.r->k * REDUCTION_BLOCK, &ok);
     if (req->want & ANY_QUANTILES) {
         b.column = predict_scratch(scratch, m, &ok);
-        b.draws = keeps_draws(model, req) ? predict_scratch(scratch, m * REDUCTION_BLOCK, &ok)
-                                          : NULL;
+        b.draws =
+            keeps_draws(model, req) ? predict_scratch(scratch, m * REDUCTION_BLOCK, &ok) : NULL;
     }
     if (req->want & PREDICT_COVARIANCE_OUTPUTS) {
         times = predict_scratch(scratch, (size_t)b.r->k * b.n_outputs, &ok);
@@ -412,7 +420,7 @@ static enum err_code put_row_covariance(const struct predict_call *call, struct 
     for (size_t j = 0; j < o; j++) {
         int output = predict_output(req, (int)j);
         double *cov = call->out->covariance_rows + j * n * n;
-        reduction_take_points(r, &output, 0, 1, block, &point);
+        reduction_take_points(r, (struct reduction_choice){&output, 0, 1}, block, &point);
         for (size_t c = 0; c < m * n; c++) {
             reduction_decode(r, &point, call->field->out.samples + c * k, values + c);
         }

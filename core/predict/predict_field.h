@@ -9,9 +9,9 @@
  *   variance          v_j' S v_j + t_j
  *   covariance        v_a' S v_b, and on the diagonal the variance
  *   samples           mean_j + v_j' c_d; of observations with noise and t_j
- *   quantiles         of the mixture of normals around the draws' values, of variance t_j; where t_j
- *                     is 0 of the draws. In closed form of the normal with mean and variance
- *   noise_variance    as for any model; where it is predicted, sum_i V_ji^2 of the coefficients'
+ *   quantiles         of the mixture of normals around the draws' values, of variance t_j; where
+ * t_j is 0 of the draws. In closed form of the normal with mean and variance noise_variance    as
+ * for any model; where it is predicted, sum_i V_ji^2 of the coefficients'
  *
  * The functions of predict.h call these for a model with a reduction.
  */

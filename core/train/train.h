@@ -48,7 +48,7 @@ struct train_spec {
     enum scaler_kind input_scaling;
     enum scaler_kind output_scaling; /* of coefficients, where outputs are reduced */
     struct reduction_spec reduction; /* of outputs that are fields (train_field.h) */
-    double validation; /* share of the rows kept out (split.h), [0, 0.9] */
+    double validation;               /* share of the rows kept out (split.h), [0, 0.9] */
     int64_t seed;
     enum precision precision; /* that the model is served in */
     enum train_start start;
@@ -91,7 +91,8 @@ struct train_evidence_limits {
 void train_limit_evidence(struct solver_settings *settings, double n_params, double values,
                           const struct train_evidence_limits *limits);
 
-/* Coefficients of a reduction by its share of the variance, until the rows say how many there are. */
+/* Coefficients of a reduction by its share of the variance, until the rows say how many there are.
+ */
 #define TRAIN_EXPECTED_MODES 32
 
 /* Outputs of the network for o outputs of the rows; of a reduction, as many as are expected. */

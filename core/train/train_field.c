@@ -83,8 +83,8 @@ static enum err_code find_reduction(struct train_field *f, struct err *err)
 {
     const struct train_run *run = f->run;
     if (run->spec->start == TRAIN_COLD) {
-        return reduction_fit(&run->spec->reduction, f->train.n, f->train.o, f->train.y, run->cancel,
-                             &f->reduction, err);
+        const struct reduction_rows rows = {f->train.n, f->train.o, f->train.y};
+        return reduction_fit(&run->spec->reduction, &rows, run->cancel, &f->reduction, err);
     }
     if (run->base == NULL) {
         return err_set(err, ERR_INVALID, "a warm start needs a model to start from");
@@ -138,9 +138,8 @@ static enum err_code encode_noise(struct train_field *f, struct err *err)
         double sum = 0.0;
         for (size_t j = 0; j < p; j++) {
             double w = r->weights != NULL ? r->weights[j] : 1.0;
-            double part = w * r->modes[i * p + j] * spec->noise_sigmas[spec->n_noise_sigmas > 1
-                                                                           ? j
-                                                                           : 0];
+            double part =
+                w * r->modes[i * p + j] * spec->noise_sigmas[spec->n_noise_sigmas > 1 ? j : 0];
             sum += part * part;
         }
         f->noise_sigmas[i] = sqrt(sum);

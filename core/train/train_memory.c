@@ -6,9 +6,9 @@
 
 #include <math.h>
 
-#define MEGABYTE   1e6
+#define MEGABYTE     1e6
 #define FIELD_COPIES 2.0
-#define ROW_COPIES 6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
+#define ROW_COPIES   6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
 /* Vectors of K while a network is fitted: parameters, gradient, best, moments, sums, checkpoint. */
 #define FIT_VECTORS 16.0
 /* Vectors of K that remain of each fitted network: its parameters, its Gaussian. */

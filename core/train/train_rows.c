@@ -57,9 +57,9 @@ enum err_code train_rows_check_outputs(const struct train_rows *rows, const char
     for (int j = 0; j < rows->o && err->code == ERR_OK; j++) {
         if (counts[j] == 0) {
             err_set(err, ERR_INVALID,
-                           "none of the %d rows %s has output %d; rows with it are needed, or a "
-                           "model without that output",
-                           rows->n, where, j);
+                    "none of the %d rows %s has output %d; rows with it are needed, or a "
+                    "model without that output",
+                    rows->n, where, j);
         }
     }
     mem_free(counts);

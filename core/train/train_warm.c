@@ -154,8 +154,7 @@ enum err_code train_check_base(const struct train_spec *spec, const struct space
     struct train_spec own = *spec;
     struct model view;
     if (spec->reduction.on != (base->reduction != NULL)) {
-        return err_set(err, ERR_INVALID,
-                       "a warm start %s output_reduction needs a model %s one",
+        return err_set(err, ERR_INVALID, "a warm start %s output_reduction needs a model %s one",
                        spec->reduction.on ? "with" : "without",
                        spec->reduction.on ? "with" : "without");
     }

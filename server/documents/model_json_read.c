@@ -293,7 +293,8 @@ static enum err_code read_rest(const json_t *document, const struct model_tensor
     const struct json_members members = {document, "model", err};
     const char *solver = NULL;
     /* The noise comes first: it decides how many outputs the model has. */
-    if (read_noise(document, tensors, model, err) != ERR_OK || read_space(document, model, err) != ERR_OK ||
+    if (read_noise(document, tensors, model, err) != ERR_OK ||
+        read_space(document, model, err) != ERR_OK ||
         read_scaling(document, model, err) != ERR_OK ||
         model_json_ranges(json_object_get(document, "training_range"), "training_range", model->d,
                           &model->training_range, err) != ERR_OK ||
@@ -339,12 +340,11 @@ static enum err_code read_document(const json_t *document, struct model_tensors 
                                    const struct model_draws *draws, struct model **out,
                                    struct err *err)
 {
-    static const char *const keys[] = {"architecture", "scaling",  "noise",     "posterior",
-                                       "solver",       "settings", "precision", "float32_error",
-                                       "seed",         "names",    "units",     "scores",
-                                       "calibration",  "report",   "warnings",  "training_range",
-                                       "provenance",   "space",    "feasible",  REDUCTION_JSON_KEY,
-                                       NULL};
+    static const char *const keys[] = {
+        "architecture", "scaling",          "noise",    "posterior",      "solver",     "settings",
+        "precision",    "float32_error",    "seed",     "names",          "units",      "scores",
+        "calibration",  "report",           "warnings", "training_range", "provenance", "space",
+        "feasible",     REDUCTION_JSON_KEY, NULL};
     const json_t *architecture = NULL;
     struct arch arch = arch_default(1, 1);
     struct model *model = NULL;

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define KEY  REDUCTION_JSON_KEY
-#define KIND "kl" /* Karhunen-Loeve */
+#define KEY       REDUCTION_JSON_KEY
+#define KIND      "kl" /* Karhunen-Loeve */
 #define TRAPEZOID "trapezoid"
 
 static enum err_code no_memory(struct err *err)
@@ -24,8 +24,8 @@ static enum err_code check_kind(struct json_members members)
     }
     return strcmp(kind, KIND) == 0
                ? ERR_OK
-               : err_set(members.err, ERR_INVALID, KEY ": kind is \"%.16s\", \"" KIND "\" is needed",
-                         kind);
+               : err_set(members.err, ERR_INVALID,
+                         KEY ": kind is \"%.16s\", \"" KIND "\" is needed", kind);
 }
 
 /* ---- requests ---- */
@@ -47,10 +47,9 @@ static enum err_code read_points(const json_t *list, struct reduction_spec *spec
     }
     spec->q = (int)q;
     spec->n_coordinates = (int)(n * q);
-    return json_is_array(first) ? json_read_matrix(list, KEY ": coordinates", (int)n, (int)q,
-                                                   spec->coordinates, err)
-                                : json_read_vector(list, KEY ": coordinates", (int)n,
-                                                   spec->coordinates, err);
+    return json_is_array(first)
+               ? json_read_matrix(list, KEY ": coordinates", (int)n, (int)q, spec->coordinates, err)
+               : json_read_vector(list, KEY ": coordinates", (int)n, spec->coordinates, err);
 }
 
 static enum err_code read_axes(const json_t *object, struct reduction_spec *spec, struct err *err)
@@ -66,8 +65,7 @@ static enum err_code read_axes(const json_t *object, struct reduction_spec *spec
         n += json_array_size(json_array_get(axes, a));
     }
     if (q < 1 || q > REDUCTION_MAX_AXES || n > REDUCTION_MAX_POINTS) {
-        return err_set(err, ERR_INVALID,
-                       KEY ": axes must be an array of 1 to %d arrays of numbers",
+        return err_set(err, ERR_INVALID, KEY ": axes must be an array of 1 to %d arrays of numbers",
                        REDUCTION_MAX_AXES);
     }
     spec->coordinates = mem_alloc_array(n > 0 ? n : 1, sizeof *spec->coordinates);
@@ -119,8 +117,8 @@ static enum err_code read_weights(const json_t *value, struct reduction_spec *sp
 enum err_code reduction_json_read_spec(const json_t *object, struct reduction_spec *spec,
                                        struct err *err)
 {
-    static const char *const keys[] = {"kind", "modes", "explained", "coordinates", "weights",
-                                       NULL};
+    static const char *const keys[] = {"kind",        "modes",   "explained",
+                                       "coordinates", "weights", NULL};
     const struct json_members members = {object, KEY, err};
     int64_t modes = 0;
     bool by_modes = json_object_get(object, "modes") != NULL;
@@ -246,9 +244,9 @@ static enum err_code read_coefficients(const json_t *object, struct model *model
 enum err_code reduction_json_read(const json_t *document, const struct model_tensors *tensors,
                                   struct model *model, struct err *err)
 {
-    static const char *const keys[] = {"kind",    "explained",   "mean",    "modes", "deviations",
-                                       "weights", "coordinates", "scaling", "noise", "truncation",
-                                       NULL};
+    static const char *const keys[] = {"kind",       "explained",  "mean",        "modes",
+                                       "deviations", "weights",    "coordinates", "scaling",
+                                       "noise",      "truncation", NULL};
     const struct json_tensor *modes = &tensors->of[TENSOR_FIELD_MODES];
     const struct json_tensor *mean = &tensors->of[TENSOR_FIELD_MEAN];
     const struct json_tensor *coordinates = &tensors->of[TENSOR_FIELD_COORDINATES];

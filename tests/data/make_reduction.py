@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes reduction_reference.h: Karhunen-Loeve expansions by numpy (2.3 when it was made last).
 
-usage: make_reduction.py > reduction_reference.h       (needs numpy)
+usage: make_reduction.py | clang-format > reduction_reference.h       (needs numpy)
 
 Fields come from a linear congruential generator, so that a reader can make them again. Modes are the
 eigenvectors of the weighted covariance, diag(sqrt w) cov diag(sqrt w), as PyTUQ's KLE has them:

@@ -28,11 +28,11 @@ struct prediction_request {
     bool named;               /* "return" names the results */
     const json_t *outputs;    /* which outputs (output_choice.h); NULL: all */
     const json_t *within;
-    bool npy;                 /* the answer is npy .. */
-    bool npz;                 /* .. or npz .. */
-    bool single;              /* .. of float32 */
-    bool borrows_body;        /* the rows may lie in the body itself */
-    int64_t deadline_ns;      /* by clock_ns; 0: none */
+    bool npy;            /* the answer is npy .. */
+    bool npz;            /* .. or npz .. */
+    bool single;         /* .. of float32 */
+    bool borrows_body;   /* the rows may lie in the body itself */
+    int64_t deadline_ns; /* by clock_ns; 0: none */
 };
 
 /*

@@ -50,10 +50,11 @@ static int64_t read_number(const char **text)
 static enum err_code refuse_part(const struct choice *c, const char *part, struct err *err)
 {
     const char *hint = c->model->output_names != NULL ? "" : ", and the model's have no names";
-    return err_set(err, ERR_INVALID,
-                   "outputs: \"%.60s\" is no output: neither a name, nor a number from 0 to %d, nor "
-                   "a range first:end or first:end:step%s",
-                   part, c->model->o - 1, hint);
+    return err_set(
+        err, ERR_INVALID,
+        "outputs: \"%.60s\" is no output: neither a name, nor a number from 0 to %d, nor "
+        "a range first:end or first:end:step%s",
+        part, c->model->o - 1, hint);
 }
 
 static enum err_code add_range(struct choice *c, const char *part, struct err *err)
@@ -77,8 +78,9 @@ static enum err_code add_range(struct choice *c, const char *part, struct err *e
         return refuse_part(c, part, err);
     }
     if (end > c->model->o) {
-        return err_set(err, ERR_INVALID, "outputs: \"%.60s\" ends at %lld, the model has %d outputs",
-                       part, (long long)end, c->model->o);
+        return err_set(err, ERR_INVALID,
+                       "outputs: \"%.60s\" ends at %lld, the model has %d outputs", part,
+                       (long long)end, c->model->o);
     }
     for (int64_t j = first; j < end; j += step) {
         if (add_output(c, j, err) != ERR_OK) {

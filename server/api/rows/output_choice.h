@@ -17,9 +17,9 @@
 #include <jansson.h>
 
 /*
- * Sets outputs and n_outputs of a request, in the arena; absent keys (NULL): all. ERR_INVALID naming
- * a part that no output has, an output that was chosen twice, or a choice without any output.
- * ERR_NOMEM.
+ * Sets outputs and n_outputs of a request, in the arena; absent keys (NULL): all. ERR_INVALID
+ * naming a part that no output has, an output that was chosen twice, or a choice without any
+ * output. ERR_NOMEM.
  */
 enum err_code output_choice_read(const json_t *outputs, const json_t *within,
                                  const struct model *model, struct arena *arena,

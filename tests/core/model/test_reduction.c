@@ -35,7 +35,9 @@ START_TEST(modes_coefficients_and_truncation_are_those_of_numpy)
                                         .modes = ref->k,
                                         .n_weights = ref->weights != NULL ? ref->p : 0,
                                         .weights = (double *)ref->weights};
-    ck_assert_int_eq(reduction_fit(&spec, ref->n, ref->p, ref->y, NULL, &r, &err), ERR_OK);
+    ck_assert_int_eq(
+        reduction_fit(&spec, &(struct reduction_rows){ref->n, ref->p, ref->y}, NULL, &r, &err),
+        ERR_OK);
     ck_assert_int_eq(r->k, ref->k);
     ck_assert_double_le(largest_gap(r->mean, ref->mean, ref->p), 1e-14);
     ck_assert_double_le(largest_gap(r->modes, ref->modes, ref->p * ref->k), 1e-10);
@@ -89,10 +91,12 @@ START_TEST(large_fields_have_the_modes_of_small_ones)
     double *more = mem_alloc_array(2 * (size_t)n * (size_t)p, sizeof *more);
     struct reduction *twice = NULL;
     const struct reduction_spec spec = {.on = true, .modes = 3};
-    ck_assert_int_eq(reduction_fit(&spec, n, p, y, NULL, &r, &err), ERR_OK);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){n, p, y}, NULL, &r, &err),
+                     ERR_OK);
     memcpy(more, y, (size_t)n * (size_t)p * sizeof *y); /* .. twice the rows are more */
     memcpy(more + (size_t)n * (size_t)p, y, (size_t)n * (size_t)p * sizeof *y);
-    ck_assert_int_eq(reduction_fit(&spec, 2 * n, p, more, NULL, &twice, &err), ERR_OK);
+    ck_assert_int_eq(
+        reduction_fit(&spec, &(struct reduction_rows){2 * n, p, more}, NULL, &twice, &err), ERR_OK);
     ck_assert_int_eq(twice->k, 3);
     ck_assert_double_le(largest_gap(twice->modes, r->modes, 3 * p), 1e-8);
     ck_assert_double_le(largest_gap(twice->mean, r->mean, p), 1e-12);
@@ -113,13 +117,16 @@ START_TEST(as_many_modes_are_taken_as_explain_the_share)
     for (int i = 0; i < 4; i++) {
         struct reduction *r = NULL;
         const struct reduction_spec spec = {.on = true, .explained = shares[i]};
-        ck_assert_int_eq(reduction_fit(&spec, 40, 30, y, NULL, &r, &err), ERR_OK);
+        ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){40, 30, y}, NULL, &r, &err),
+                         ERR_OK);
         ck_assert_double_ge(r->explained, shares[i] - 1e-12);
         ck_assert_int_ge(r->k, last);
         if (r->k > 1) { /* one fewer would not have been enough */
             struct reduction *fewer = NULL;
             const struct reduction_spec less = {.on = true, .modes = r->k - 1};
-            ck_assert_int_eq(reduction_fit(&less, 40, 30, y, NULL, &fewer, &err), ERR_OK);
+            ck_assert_int_eq(
+                reduction_fit(&less, &(struct reduction_rows){40, 30, y}, NULL, &fewer, &err),
+                ERR_OK);
             ck_assert_double_lt(fewer->explained, shares[i]);
             reduction_unref(fewer);
         }
@@ -137,7 +144,8 @@ START_TEST(all_modes_give_the_fields_back)
     double *y = make_fields(12, 700, 4, 0.1);
     struct reduction *r = NULL;
     const struct reduction_spec spec = {.on = true, .explained = 1.0};
-    ck_assert_int_eq(reduction_fit(&spec, 12, 700, y, NULL, &r, &err), ERR_OK);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){12, 700, y}, NULL, &r, &err),
+                     ERR_OK);
     ck_assert_int_eq(r->k, 11);
     for (int i = 0; i < 12; i++) {
         double c[11];
@@ -146,7 +154,8 @@ START_TEST(all_modes_give_the_fields_back)
         ck_assert_int_eq(reduction_encode(r, 1, y + (size_t)i * 700, c, &err), ERR_OK);
         for (int first = 0; first < 700; first += REDUCTION_BLOCK) {
             int n = 700 - first < REDUCTION_BLOCK ? 700 - first : REDUCTION_BLOCK;
-            reduction_take_points(r, NULL, (size_t)first, n, NULL, &points);
+            reduction_take_points(r, (struct reduction_choice){NULL, (size_t)first, n}, NULL,
+                                  &points);
             reduction_decode(r, &points, c, back);
             ck_assert_double_le(largest_gap(back, y + (size_t)i * 700 + first, n), 1e-13);
         }
@@ -170,23 +179,24 @@ START_TEST(points_have_the_same_bits_whichever_are_beside_them)
     struct reduction_points one;
     double scratch[7 * REDUCTION_BLOCK];
     double c[7], s[49], found[6], single;
-    ck_assert_int_eq(reduction_fit(&spec, 20, 700, y, NULL, &r, &err), ERR_OK);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){20, 700, y}, NULL, &r, &err),
+                     ERR_OK);
     ck_assert_int_eq(reduction_encode(r, 1, y, c, &err), ERR_OK);
     for (int i = 0; i < 49; i++) {
         s[i] = i % 8 == 0 ? 2.0 + i : 0.1 * (i / 7 + i % 7);
     }
-    reduction_take_points(r, list, 0, 6, scratch, &some);
+    reduction_take_points(r, (struct reduction_choice){list, 0, 6}, scratch, &some);
     for (int what = 0; what < 3; what++) {
         for (int j = 0; j < 6; j++) {
-            reduction_take_points(r, NULL, (size_t)list[j], 1, NULL, &one);
+            reduction_take_points(r, (struct reduction_choice){NULL, (size_t)list[j], 1}, NULL,
+                                  &one);
             if (what == 0) {
                 reduction_decode(r, &some, c, found);
                 reduction_decode(r, &one, c, &single);
             } else if (what == 1) {
                 reduction_variance(r, &some, s, found);
                 reduction_variance(r, &one, s, &single);
-                double direct =
-                    reduction_covariance_at(r, s, (size_t)list[j], (size_t)list[j]);
+                double direct = reduction_covariance_at(r, s, (size_t)list[j], (size_t)list[j]);
                 ck_assert_double_eq_tol(single, direct, 1e-12 * direct);
             } else {
                 reduction_independent(r, &some, s, found);
@@ -209,16 +219,20 @@ START_TEST(what_has_no_modes_is_refused)
     double weights[] = {1, 0, 1};
     double huge[] = {1e200, 1, 2, -1e200, 3, 4, 0, 1, 1};
     struct reduction_spec spec = {.on = true, .modes = 2};
-    ck_assert_int_eq(reduction_fit(&spec, 3, 3, y, NULL, &r, &err), ERR_INVALID);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){3, 3, y}, NULL, &r, &err),
+                     ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(err_msg(&err), "the same"));
     err_clear(&err);
-    ck_assert_int_eq(reduction_fit(&spec, 1, 3, y, NULL, &r, &err), ERR_INVALID);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){1, 3, y}, NULL, &r, &err),
+                     ERR_INVALID);
     err_clear(&err);
-    ck_assert_int_eq(reduction_fit(&spec, 3, 3, huge, NULL, &r, &err), ERR_INVALID);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){3, 3, huge}, NULL, &r, &err),
+                     ERR_INVALID);
     err_clear(&err);
     spec.n_weights = 2;
     spec.weights = weights;
-    ck_assert_int_eq(reduction_fit(&spec, 3, 3, y, NULL, &r, &err), ERR_SHAPE);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){3, 3, y}, NULL, &r, &err),
+                     ERR_SHAPE);
     err_clear(&err);
     ck_assert_int_eq(reduction_spec_check(&spec, &err), ERR_INVALID);
     err_clear(&err);
@@ -278,7 +292,8 @@ START_TEST(a_fit_can_be_cancelled)
     const struct reduction_spec spec = {.on = true, .modes = 2};
     memset(&cancel, 0, sizeof cancel);
     cancel_request(&cancel);
-    ck_assert_int_eq(reduction_fit(&spec, 10, 20, y, &cancel, &r, &err), ERR_CANCELLED);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){10, 20, y}, &cancel, &r, &err),
+                     ERR_CANCELLED);
     mem_free(y);
 }
 END_TEST
@@ -303,7 +318,8 @@ START_TEST(failed_allocations_are_survived)
         struct err err = ERR_INIT;
         struct reduction *r = NULL;
         mem_fail_after(at, true);
-        enum err_code code = reduction_fit(&spec, 10, 20, y, NULL, &r, &err);
+        enum err_code code =
+            reduction_fit(&spec, &(struct reduction_rows){10, 20, y}, NULL, &r, &err);
         bool all = mem_attempts() < at;
         mem_fail_after(0, false);
         if (all) {
@@ -333,7 +349,9 @@ START_TEST(bytes_are_read_back_and_damage_is_refused)
                                         .coordinates = coordinates,
                                         .n_weights = 9,
                                         .weights = (double *)ref->weights};
-    ck_assert_int_eq(reduction_fit(&spec, ref->n, ref->p, ref->y, NULL, &r, &err), ERR_OK);
+    ck_assert_int_eq(
+        reduction_fit(&spec, &(struct reduction_rows){ref->n, ref->p, ref->y}, NULL, &r, &err),
+        ERR_OK);
     reduction_put(&w, r);
     ck_assert(!w.failed);
     for (size_t size = 0; size <= w.size; size++) {

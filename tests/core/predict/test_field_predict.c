@@ -43,7 +43,8 @@ static struct model *make_model(bool predicted, bool noise)
         }
     }
     const struct reduction_spec spec = {.on = true, .modes = K};
-    ck_assert_int_eq(reduction_fit(&spec, 8, P, y, NULL, &r, &err), ERR_OK);
+    ck_assert_int_eq(reduction_fit(&spec, &(struct reduction_rows){8, P, y}, NULL, &r, &err),
+                     ERR_OK);
     ck_assert_int_eq(model_new(&arch, M, &model, &err), ERR_OK);
     for (int i = 0; i < M * model->net.n_params; i++) {
         model->draws[i] = rng_normal(&rng);
@@ -217,8 +218,8 @@ START_TEST(quantiles_are_those_of_the_mixture)
             for (int j = 0; j < P; j += 11) {
                 double t = model->reduction->truncation[j];
                 double noise = model->noise_sigma[j] * model->noise_sigma[j];
-                ck_assert_double_eq_tol(
-                    below(f, i, j, out.quantiles[(l * N + i) * P + j], t), levels[l], 1e-9);
+                ck_assert_double_eq_tol(below(f, i, j, out.quantiles[(l * N + i) * P + j], t),
+                                        levels[l], 1e-9);
                 ck_assert_double_eq_tol(
                     below(f, i, j, out.total_quantiles[(l * N + i) * P + j], t + noise), levels[l],
                     1e-9);
@@ -238,10 +239,8 @@ START_TEST(noise_that_is_predicted_is_decoded)
     struct predict_result own;
     struct model view;
     struct model *model = make_model(true, false);
-    struct predict_request req = {.n = N,
-                                  .x = rows,
-                                  .want = PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE,
-                                  .n_threads = 1};
+    struct predict_request req = {
+        .n = N, .x = rows, .want = PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE, .n_threads = 1};
     ck_assert_int_eq(predict_run(model, &req, &arena, &out, &err), ERR_OK);
     model_view_coefficients(model, &view);
     ck_assert_int_eq(predict_run(&view, &req, &arena, &own, &err), ERR_OK);

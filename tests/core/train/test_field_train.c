@@ -93,8 +93,8 @@ static void least_squares(int j, double *w)
     }
 }
 
-/* A linear network of all coefficients fits what one of all outputs fits, as far as L-BFGS goes: its
- * gradient ends at 1e-9 of the parameters. */
+/* A linear network of all coefficients fits what one of all outputs fits, as far as L-BFGS goes:
+ * its gradient ends at 1e-9 of the parameters. */
 START_TEST(all_modes_reproduce_the_linear_fit_of_the_outputs)
 {
     make_rows(0.0);
@@ -213,9 +213,8 @@ START_TEST(modes_come_from_the_rows_that_train_alone)
     }
     ck_assert_int_ge(changed, 8 * P);
     struct model *after = train_well(&spec, NULL, 1);
-    ck_assert_int_eq(memcmp(before->reduction->modes, after->reduction->modes,
-                            3 * P * sizeof(double)),
-                     0);
+    ck_assert_int_eq(
+        memcmp(before->reduction->modes, after->reduction->modes, 3 * P * sizeof(double)), 0);
     ck_assert_int_eq(
         memcmp(before->reduction->truncation, after->reduction->truncation, P * sizeof(double)), 0);
     ck_assert_int_ne(memcmp(before->scores.rmse, after->scores.rmse, P * sizeof(double)), 0);
