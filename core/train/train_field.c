@@ -279,6 +279,29 @@ static double sum_squares(const struct train_rows *rows, const double *mean)
     return sum;
 }
 
+/*
+ * Reports the coverage of all outputs together. That of each, and the scores that need many numbers
+ * of each, are not kept: a map has ten thousand outputs.
+ */
+static enum err_code report_coverage(struct model *model, struct err *err)
+{
+    struct scores *scores = &model->scores;
+    double covered[SCORES_INTERVALS] = {0.0};
+    if (scores->coverage != NULL) {
+        for (size_t c = 0; c < (size_t)model->o * SCORES_INTERVALS; c++) {
+            covered[c % SCORES_INTERVALS] += scores->coverage[c] / model->o;
+        }
+        err_kept(report_add(&model->report, "field.coverage", SCORES_INTERVALS, covered, err));
+    }
+    double **const wide[] = {&scores->coverage, &scores->width, &scores->calibration,
+                             &scores->nll_draws};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        mem_free(*wide[i]);
+        *wide[i] = NULL;
+    }
+    return err->code;
+}
+
 enum err_code train_field_judge(struct trainee *t, struct err *err)
 {
     const struct scores *scores = &t->model->scores;
@@ -289,8 +312,9 @@ enum err_code train_field_judge(struct trainee *t, struct err *err)
         error += scores->rmse[j] * scores->rmse[j] * scores->n_rows;
     }
     double spread = sum_squares(rows, r->mean);
-    if (scores->n_rows < TRAIN_JUDGED_ROWS || !(spread > 0.0)) {
-        return ERR_OK;
+    if (report_coverage(t->model, err) != ERR_OK || scores->n_rows < TRAIN_JUDGED_ROWS ||
+        !(spread > 0.0)) {
+        return err->code;
     }
     double explained = 1.0 - error / spread;
     if (report_add_number(&t->model->report, "field.explained", explained, err) != ERR_OK ||

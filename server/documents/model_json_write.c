@@ -5,6 +5,8 @@
 #include "documents/reduction_json.h"
 #include "documents/space_json.h"
 
+#include <math.h>
+
 void model_json_write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
                               int k)
 {
@@ -86,6 +88,22 @@ void model_json_write_noise(struct json_write *json, const struct model *model)
     json_write_object_end(json);
 }
 
+void model_json_summarise_noise(struct json_write *json, const struct model *model)
+{
+    double squares = 0.0;
+    if (!model_json_is_wide(model) || model->noise_sigma == NULL) {
+        model_json_write_noise(json, model);
+        return;
+    }
+    for (int j = 0; j < model->o; j++) {
+        squares += model->noise_sigma[j] * model->noise_sigma[j] / model->o;
+    }
+    json_write_object(json, "noise");
+    json_write_null(json, "sigma");
+    json_write_real(json, "sigma_of_all", sqrt(squares));
+    json_write_object_end(json);
+}
+
 const char *model_json_precision_name(enum precision precision)
 {
     static const char *const names[] = {"float64", "float32", "mixed", "auto"};
@@ -106,19 +124,27 @@ void model_json_write_precision(struct json_write *json, const struct model *mod
 }
 
 /* What the description and the document have in common, from "solver" on. */
-static void write_description(struct json_write *json, const struct model *model)
+static void write_description(struct json_write *json, const struct model *model, bool whole)
 {
     json_write_text(json, "solver", model->solver);
     json_write_raw(json, "settings", model->settings);
     json_write_int(json, "seed", model->seed);
-    model_json_write_noise(json, model);
+    if (whole) {
+        model_json_write_noise(json, model);
+    } else {
+        model_json_summarise_noise(json, model);
+    }
     json_write_matrix(json, "training_range", model->training_range, (size_t)model->d, 2);
     write_labels(json, "names", model, model->input_names, model->output_names);
     write_labels(json, "units", model, model->input_units, model->output_units);
     if (model->space != NULL) {
         space_json_write(json, "space", model->space);
     }
-    quality_json_write_scores(json, "scores", model);
+    if (whole) {
+        quality_json_write_scores(json, "scores", model);
+    } else {
+        quality_json_summarise_scores(json, "scores", model);
+    }
     model_json_write_precision(json, model);
     quality_json_write_warnings(json, "warnings", &model->report);
     json_write_raw(json, "provenance", model->provenance);
@@ -130,7 +156,7 @@ void model_json_write_summary(struct json_write *json, const struct model *model
     json_write_int(json, "draws", model->m);
     json_write_int(json, "parameters", model->net.n_params);
     posterior_json_write_kind(json, "posterior", model);
-    write_description(json, model);
+    write_description(json, model, false);
     reduction_json_write_summary(json, model);
     feasible_json_write_summary(json, model);
 }
@@ -151,7 +177,7 @@ static void write_document(struct json_write *json, const char *key, const struc
     } else {
         posterior_json_write_kind(json, "posterior", model);
     }
-    write_description(json, model);
+    write_description(json, model, true);
     quality_json_write_calibration(json, "calibration", model);
     quality_json_write_report(json, "report", &model->report);
     reduction_json_write(json, model);

@@ -260,7 +260,7 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
         gate_write(&gate, &attempt->judgement.verdict);
     }
     struct json_write json = json_write_to(&scores);
-    quality_json_write_scores(&json, NULL, attempt->model);
+    quality_json_summarise_scores(&json, NULL, attempt->model);
     json_write_end(&json);
     json = json_write_to(&warnings);
     quality_json_write_warnings(&json, NULL, &attempt->model->report);
