@@ -2,11 +2,13 @@
 #include "train/train_memory.h"
 
 #include "fit/objective.h"
+#include "model/reduction_fit.h"
 
 #include <math.h>
 
-#define MEGABYTE   1e6
-#define ROW_COPIES 6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
+#define MEGABYTE     1e6
+#define FIELD_COPIES 2.0
+#define ROW_COPIES   6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
 /* Vectors of K while a network is fitted: parameters, gradient, best, moments, sums, checkpoint. */
 #define FIT_VECTORS 16.0
 /* Vectors of K that remain of each fitted network: its parameters, its Gaussian. */
@@ -104,6 +106,10 @@ enum err_code train_memory(const struct train_spec *spec, const struct train_loa
     double threads = smaller(n_threads, networks);
     double draws = solver_n_draws(spec->solver, &spec->settings);
     double values = n_rows * (spec->arch.inputs + spec->arch.outputs) * ROW_COPIES;
+    if (spec->reduction.on) { /* fields as they are and in parts, encoded, decoded and scored */
+        values += n_rows * spec->reduction.p * FIELD_COPIES;
+        values += reduction_fit_values(&spec->reduction, n_rows, spec->reduction.p);
+    }
     *out = (struct train_size){.n_params = k, .n_draws = draws * count_folds(spec, n_rows)};
     double work = threads * thread_values(spec, &net, n_rows);
     work += solver_values(spec->solver, &spec->settings, &net, n_threads);
@@ -113,8 +119,8 @@ enum err_code train_memory(const struct train_spec *spec, const struct train_loa
     values += work > feasible_work ? work : feasible_work;
     values += draws * k + kept_values(&net, out->n_draws) + feasible_kept;
     out->n_bytes = values * sizeof(double);
-    out->n_least = (n_rows * (spec->arch.inputs + arch_n_outputs(&spec->arch)) + out->n_draws * k) *
-                   sizeof(double);
+    double outputs = spec->reduction.on ? spec->reduction.p : arch_n_outputs(&spec->arch);
+    out->n_least = (n_rows * (spec->arch.inputs + outputs) + out->n_draws * k) * sizeof(double);
     resnet_release(&net);
     return ERR_OK;
 }

@@ -306,7 +306,7 @@ static enum err_code begin(struct work *work, struct err *err)
     int64_t outputs = 0;
     int64_t threads = 0;
     int64_t every = 0;
-    if (args_int(args, O_OUTPUTS, 1, ARCH_MAX_OUTPUTS, &outputs, err) != ERR_OK ||
+    if (args_int(args, O_OUTPUTS, 1, SPACE_MAX_OUTPUTS, &outputs, err) != ERR_OK ||
         args_int(args, O_THREADS, 0, PAR_MAX_THREADS, &threads, err) != ERR_OK ||
         args_int(args, O_EVERY, 0, 86400, &every, err) != ERR_OK) {
         return err->code;
