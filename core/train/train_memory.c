@@ -35,6 +35,7 @@ static double thread_values(const struct train_spec *spec, const struct resnet *
     double states = STATES + (activation_by_value(a->activation) ? 0.0 : SLOPES);
     values += tile * (states * blocks * width + 4.0 * (a->inputs + a->outputs));
     values += smaller(batch, n_rows) * (a->inputs + a->outputs);
+    values += spec->settings.shards * (double)net->n_params;
     if (spec->settings.optim.kind == OPTIM_LBFGS) {
         values += LBFGS_PAIRS * spec->settings.optim.history * net->n_params;
     }
@@ -75,6 +76,7 @@ static enum err_code feasible_values(const struct train_spec *spec, double n_row
     own.arch.layer_post = true;
     own.arch.final = FINAL_NONE;
     own.settings.batch_size = FEASIBLE_BATCH;
+    own.settings.shards = 0;
     own.settings.optim = optim_defaults();
     if (resnet_init(&net, &own.arch, err) != ERR_OK) {
         return err->code;
@@ -103,7 +105,8 @@ enum err_code train_memory(const struct train_spec *spec, const struct train_loa
     }
     double k = net.n_params;
     double networks = solver_n_networks(spec->solver, &spec->settings);
-    double threads = smaller(n_threads, networks);
+    double shards = spec->settings.shards > 0 ? spec->settings.shards : 1.0;
+    double threads = smaller(n_threads, networks * shards);
     double draws = solver_n_draws(spec->solver, &spec->settings);
     double values = n_rows * (spec->arch.inputs + spec->arch.outputs) * ROW_COPIES;
     if (spec->reduction.on) { /* fields as they are and in parts, encoded, decoded and scored */

@@ -40,7 +40,7 @@ LAYERS = {
     "server/store/access": CORE + ["server/base", "server/access", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base", "server/formats"],
-    "server/outside": CORE + ["server/base", "server/formats", "server/documents", "server/jobs/rows"],
+    "server/outside": CORE + ["server/base", "server/formats", "server/documents", "server/jobs/rows", "server/client"],
     "server/jobs/launch": CORE + FORMATS + ["server/base", "server/documents"],
     "server/jobs/rows": CORE + STORE + ["server/base", "server/documents"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
