@@ -117,10 +117,14 @@ enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *
 static enum err_code find_too_large(struct auto_work *work, struct err *err)
 {
     const struct train_run *run = &work->run->run;
-    int counts[ARCH_MAX_OUTPUTS];
+    int *counts = mem_alloc_array((size_t)run->data.o, sizeof *counts);
+    if (counts == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to check %d outputs", run->data.o);
+    }
     const struct train_load load = {.n_rows = run->data.n,
                                     .holes = work->rows.present > 0.0,
                                     .failed = data_count(&run->data, counts) < run->data.n};
+    mem_free(counts);
     for (int i = 0; i < work->table->n; i++) {
         struct auto_candidate *c = &work->table->candidates[i];
         struct train_size size;
@@ -222,7 +226,10 @@ static enum err_code train_last(struct auto_work *work, int number, struct model
     struct auto_stage stage;
     struct train_run run;
     char *text = NULL;
-    double sigmas[ARCH_MAX_OUTPUTS];
+    double *sigmas = mem_alloc_array((size_t)work->rows.o, sizeof *sigmas);
+    if (sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise of %d outputs", work->rows.o);
+    }
     auto_begin_stage(work, number, &stage, &run);
     spec->validation = auto_kept_share(work, table->chosen);
     if (auto_take_cross(work, &cross, err) == ERR_OK &&
@@ -242,6 +249,7 @@ static enum err_code train_last(struct auto_work *work, int number, struct model
     }
     train_cross_release(&cross);
     report_release(&report);
+    mem_free(sigmas);
     mem_free(text);
     return err->code;
 }

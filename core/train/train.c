@@ -25,6 +25,7 @@
 #include "predict/evaluation.h"
 #include "predict/precision.h"
 #include "train/train_cross.h"
+#include "train/train_field.h"
 #include "train/train_part.h"
 #include "train/train_priv.h"
 
@@ -462,7 +463,6 @@ static enum err_code score_model(struct trainee *t, struct err *err)
     const struct train_spec *spec = t->run->spec;
     struct data kept = train_rows_user(&t->kept);
     struct data rows = train_rows_user(&t->calibration);
-    double range[2 * ARCH_MAX_OUTPUTS];
     struct evaluation_run run = trainee_scoring(t, SCORE_CALIBRATION);
     if (train_noise_measure(t, SCORE_NOISE, model, err) != ERR_OK) {
         return err->code;
@@ -482,12 +482,19 @@ static enum err_code score_model(struct trainee *t, struct err *err)
             return err->code;
         }
     }
+    double *range = mem_alloc_array(2 * (size_t)model->o, sizeof *range);
+    if (range == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to score a model");
+    }
     train_rows_ranges(t->train.y, t->train.n, model->o, range);
     run = trainee_scoring(t, SCORE_KEPT);
     if (kept.n > 0) {
-        return evaluation_score(model, &kept, range, &run, &model->scores, err);
+        err_kept(evaluation_score(model, &kept, range, &run, &model->scores, err));
+    } else if (t->run->cross != NULL) {
+        err_kept(score_cross(t, range, err));
     }
-    return t->run->cross != NULL ? score_cross(t, range, err) : ERR_OK;
+    mem_free(range);
+    return err->code;
 }
 
 static enum err_code add_feasible(struct trainee *t, struct err *err)
@@ -495,7 +502,24 @@ static enum err_code add_feasible(struct trainee *t, struct err *err)
     return train_feasible(t, trainee_scoring(t, SCORE_FOLDS + 2 * t->n_folds).task, err);
 }
 
+/* What follows once the model is there: it is published, scored and judged. */
+static enum err_code finish_model(struct trainee *t, struct train_field *field, struct err *err)
+{
+    if ((field != NULL && train_field_attach(field, t, err) != ERR_OK) ||
+        precision_publish(t->model, err) != ERR_OK || score_model(t, err) != ERR_OK) {
+        return err->code;
+    }
+    return field != NULL ? train_field_judge(t, err) : train_facts_judge(t, err);
+}
+
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
+{
+    return run->spec->reduction.on ? train_field_run(run, out, err)
+                                   : train_run_coefficients(run, NULL, out, err);
+}
+
+enum err_code train_run_coefficients(const struct train_run *run, struct train_field *field,
+                                     struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
     if (train_check_rows(run, err) != ERR_OK || train_warm_begin(&t.warm, run, err) != ERR_OK ||
@@ -510,8 +534,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         train_noise_begin(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
-        add_feasible(&t, err) != ERR_OK || precision_publish(t.model, err) != ERR_OK ||
-        score_model(&t, err) != ERR_OK || train_facts_judge(&t, err) != ERR_OK) {
+        add_feasible(&t, err) != ERR_OK || finish_model(&t, field, err) != ERR_OK) {
         model_unref(t.model);
         goto done;
     }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/mem_account.h"
 #include "base/threads.h"
+#include "documents/cross_file.h"
 #include "documents/job_json.h"
 #include "formats/json_read.h"
 #include "formats/model_file.h"
@@ -20,6 +21,7 @@
 #include "outside/mpi_ranks.h"
 #include "train/auto.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,6 +44,8 @@ enum {
     O_NAME,
     O_PROGRESS,
     O_RESULT,
+    O_WHILE,
+    O_CROSS,
     N_OPTIONS
 };
 
@@ -73,6 +77,10 @@ static const struct arg_option options[N_OPTIONS] = {
                     .value = "FILE",
                     .help = "where lines of progress are appended; else standard error"},
     [O_RESULT] = {.name = "result", .value = "FILE", .help = "where the end is told"},
+    [O_WHILE] = {.name = "while", .value = "FILE", .help = "stop when this file is removed"},
+    [O_CROSS] = {.name = "cross",
+                 .value = "FILE",
+                 .help = "where the predictions of auto's cross-validation are written"},
 };
 
 static const struct arg_command command = {
@@ -106,9 +114,30 @@ struct work {
     struct auto_table *table; /* mem */
     struct model *model;
     int n_threads;
+    int64_t looked_ns; /* when the file of --while was looked for */
 };
 
 /* ---- training ---- */
+
+/* Whoever started the training and is gone cannot stop it, but whoever comes after can. */
+static void stop_without_file(struct work *work)
+{
+    const char *path = work->args.values[O_WHILE];
+    int64_t now = clock_tick_ns();
+    if (path != NULL && now - work->looked_ns >= CLOCK_S) {
+        work->looked_ns = now;
+        if (access(path, F_OK) != 0 && errno == ENOENT) {
+            cancel_request(&stop);
+        }
+    }
+}
+
+static void report(void *ctx, const struct progress *progress)
+{
+    struct work *work = ctx;
+    stop_without_file(work);
+    teller_progress(&work->teller, progress);
+}
 
 static double read_clock(void *ctx)
 {
@@ -132,6 +161,20 @@ static enum err_code describe_chosen(void *ctx, const struct train_spec *chosen,
     *text = textbuf_failed(&out) ? NULL : mem_strdup(out.data);
     arena_release(&arena);
     return *text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the chosen settings");
+}
+
+/* For whoever compares the version with another one. */
+static enum err_code write_cross(const struct work *work, const struct train_cross *cross,
+                                 struct err *err)
+{
+    void *bytes = NULL;
+    size_t n = 0;
+    if (cross_file_encode(cross, &bytes, &n, err) == ERR_OK) {
+        const struct folder_part part = {bytes, n};
+        err_kept(folder_write_file(work->args.values[O_CROSS], 0, &part, 1, err));
+    }
+    mem_free(bytes);
+    return err->code;
 }
 
 static enum err_code choose(struct work *work, const struct train_run *run, struct err *err)
@@ -160,7 +203,10 @@ static enum err_code choose(struct work *work, const struct train_run *run, stru
     if (work->table == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the candidates of auto");
     }
-    err_kept(auto_train(&choice, work->table, &work->model, err));
+    if (auto_train(&choice, work->table, &work->model, err) == ERR_OK &&
+        work->args.values[O_CROSS] != NULL && work->ranks.rank == 0) {
+        err_kept(write_cross(work, &cross, err));
+    }
     train_cross_release(&cross);
     return err->code;
 }
@@ -179,8 +225,8 @@ static enum err_code train(struct work *work, struct err *err)
         .settings_text = in->request,
         .cancel = &stop,
         .checkpoint = &work->checkpoint.core,
-        .progress = work->ranks.rank == 0 ? teller_progress : NULL,
-        .progress_ctx = &work->teller,
+        .progress = work->ranks.rank == 0 ? report : NULL,
+        .progress_ctx = work,
     };
     if (in->spec.choice.on) {
         return choose(work, &run, err);
@@ -327,7 +373,7 @@ static enum err_code begin(struct work *work, struct err *err)
     int64_t outputs = 0;
     int64_t threads = 0;
     int64_t every = 0;
-    if (args_int(args, O_OUTPUTS, 1, ARCH_MAX_OUTPUTS, &outputs, err) != ERR_OK ||
+    if (args_int(args, O_OUTPUTS, 1, SPACE_MAX_OUTPUTS, &outputs, err) != ERR_OK ||
         args_int(args, O_THREADS, 0, PAR_MAX_THREADS, &threads, err) != ERR_OK ||
         args_int(args, O_EVERY, 0, 86400, &every, err) != ERR_OK) {
         return err->code;

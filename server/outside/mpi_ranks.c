@@ -82,7 +82,13 @@ enum err_code mpi_ranks_begin(int *argc, char ***argv, struct ranks *out, struct
     int has = MPI_THREAD_SINGLE;
     *out = (struct ranks){.rank = 0, .n = 1, .ctx = out, .gather = gather, .swap = swap};
     if (!is_launched()) {
-        return ERR_OK;
+        /* Several processes that know nothing of each other would write the same files. */
+        const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+        return tasks == NULL || strtol(tasks, NULL, 10) <= 1
+                   ? ERR_OK
+                   : err_set(err, ERR_UNSUPPORTED,
+                             "srun started %.20s tasks without MPI; srun --mpi=pmix is needed",
+                             tasks);
     }
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &has) != MPI_SUCCESS ||
         has < MPI_THREAD_FUNNELED ||
