@@ -25,8 +25,8 @@ for what in "$@"; do
             PYTHONPATH=$top/tests/process python3 "$top/tests/process/operate/test_mpi.py" -v
         ;;
     scaling)
-        mpicc -O2 -Wall -Wextra "$top/tests/bench/mpi_costs.c" -o "$folder/mpi_costs"
-        python3 "$top/tests/bench/mpi_scaling.py" "$train" "$folder/mpi_costs"
+        mpicc -O2 -Wall -Wextra "$top/tests/bench/ranks/mpi_costs.c" -o "$folder/mpi_costs"
+        python3 "$top/tests/bench/ranks/mpi_scaling.py" "$train" "$folder/mpi_costs"
         ;;
     *)
         echo "$what is neither same nor scaling" >&2

@@ -3,8 +3,8 @@
  * What ranks take to talk, with nothing to wait for: what server/outside/mpi_ranks.c does when
  * states are gathered (a broadcast from each rank) and when sums are swapped. Compiled by
  * tests/mpi.sh. Prints for each size one line "gather|swap ranks bytes seconds": bytes of all ranks
- * together for gather, of one rank to all others for swap; seconds the least of its repetitions, since
- * a machine of few processors has other work.
+ * together for gather, of one rank to all others for swap; seconds the least of its repetitions,
+ * since a machine of few processors has other work.
  */
 #include <mpi.h>
 #include <stdio.h>
@@ -64,8 +64,7 @@ int main(int argc, char **argv)
             }
             qsort(times, REPEAT, sizeof *times, compare);
             if (rank == 0) {
-                printf("%s %d %d %.9f\n", what == 0 ? "gather" : "swap", n_ranks, n,
-                       times[0]);
+                printf("%s %d %d %.9f\n", what == 0 ? "gather" : "swap", n_ranks, n, times[0]);
             }
         }
     }
