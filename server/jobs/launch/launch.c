@@ -345,14 +345,14 @@ enum err_code launch_train(const struct launch_settings *settings, const struct 
                            struct model **out, struct train_cross *cross, struct err *err)
 {
     struct paths *paths = mem_alloc(sizeof *paths);
-    struct following *f = mem_zalloc(sizeof *f);
+    struct following *f = mem_alloc(sizeof *f);
+    if (f != NULL) {
+        *f = (struct following){.settings = settings, .task = task, .fd = -1};
+    }
     if (paths == NULL || f == NULL) {
         err_set(err, ERR_NOMEM, "no memory to launch a training");
         goto done;
     }
-    f->settings = settings;
-    f->task = task;
-    f->fd = -1;
     launch_clean(settings, task->job, true);
     if (launch_folder_make(settings->root, task->job, &task->inputs, &f->folder, err) != ERR_OK ||
         fill_paths(f, paths, err) != ERR_OK || start(f, paths, err) != ERR_OK) {

@@ -235,6 +235,7 @@ class Launcher(unittest.TestCase):
         server.wait_job(job, "cancelled")
         names = sorted(os.listdir(folder))
         self.assertEqual([sum(name.endswith(end) for name in names) for end in (".pid", ".deleted")], [2, 2], names)
+        # No signal has reached the training: it has seen that its folder is gone.
         for name in names:
             if name.endswith(".pid"):
                 with open(os.path.join(folder, name), encoding="ascii") as file:
