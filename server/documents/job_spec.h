@@ -43,6 +43,10 @@ struct job_limits {
     int64_t bytes;   /* of memory; 0: none */
 };
 
+/* A choice by `auto` may take this share of the limit of seconds, so that there is time for the
+ * last training. */
+#define JOB_CHOICE_SHARE 0.6
+
 /* The smaller of two limits of seconds or bytes; 0 means no limit. */
 int64_t job_limits_tighter(int64_t a, int64_t b);
 

@@ -42,6 +42,7 @@ static const struct json_field top_fields[] = {
     FIELD_OTHER("noise"),
     FIELD_OTHER("prior"),
     FIELD_OTHER("calibration"),
+    FIELD_OTHER("output_reduction"),
     FIELD_OTHER("precision"),
     FIELD_NAME("start", train_start, job_spec, train.start),
     FIELD_OTHER("seed"),

@@ -21,6 +21,7 @@
 #include "store/jobs/job_store.h"
 #include "train/train_memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -138,10 +139,15 @@ static enum err_code load_space(struct attempt *attempt, struct err *err)
 /* Runs failed where rows have no output. */
 static struct train_load load_of(const struct data *data)
 {
-    int counts[ARCH_MAX_OUTPUTS];
-    struct train_load load = {.n_rows = data->n, .failed = data_count(data, counts) < data->n};
-    for (int j = 0; j < data->o; j++) {
-        load.holes = load.holes || counts[j] < data->n;
+    struct train_load load = {.n_rows = data->n};
+    for (int i = 0; i < data->n; i++) {
+        const double *y = data->y + (size_t)i * (size_t)data->o;
+        int missing = 0;
+        for (int j = 0; j < data->o; j++) {
+            missing += isnan(y[j]);
+        }
+        load.failed = load.failed || missing == data->o;
+        load.holes = load.holes || missing > 0;
     }
     return load;
 }
@@ -330,7 +336,7 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
         gate_write(&gate, &attempt->judgement.verdict);
     }
     struct json_write json = json_write_to(&scores);
-    quality_json_write_scores(&json, NULL, attempt->model);
+    quality_json_summarise_scores(&json, NULL, attempt->model);
     json_write_end(&json);
     json = json_write_to(&warnings);
     quality_json_write_warnings(&json, NULL, &attempt->model->report);

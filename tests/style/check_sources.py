@@ -40,7 +40,7 @@ LAYERS = {
     "server/store/access": CORE + ["server/base", "server/access", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base", "server/formats"],
-    "server/outside": CORE + ["server/base", "server/formats", "server/documents", "server/jobs/rows"],
+    "server/outside": CORE + ["server/base", "server/formats", "server/documents", "server/jobs/rows", "server/client"],
     "server/jobs/launch": CORE + FORMATS + ["server/base", "server/documents"],
     "server/jobs/rows": CORE + STORE + ["server/base", "server/documents"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
@@ -88,10 +88,14 @@ OWNERS = {
 }
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "ui_files.h": "server/ui", "base/version.h": "server/base",
-             "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
+             "math/kernels_real.inc": "core/math", "math/kernels_activation.inc": "core/math",
+             "math/kernels_sweeps.inc": "core/math", "math/kernels_train.inc": "core/math",
              "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
+             "math/kernels_back_columns.inc": "core/math",
              "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
              "network/plan_real.inc": "core/network", "network/plan_gradient_real.inc": "core/network",
+             "network/plan_gradient_rows_real.inc": "core/network",
+             "network/plan_activation_real.inc": "core/network",
              "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
 PAGE = "server/ui"
