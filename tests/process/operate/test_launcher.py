@@ -15,15 +15,16 @@ from harness import HERE, PATIENCE, Server
 TRAIN = os.environ.get("TRAIN_BIN", "")
 FAKE = os.path.join(HERE, "operate", "fake_launcher.py")
 SMALL = {"solver": "ensemble", "seed": 3, "settings": {"members": 2, "epochs": 5}, "architecture": {"width": 4, "layers": 1}}
+FIELD = {**SMALL, "output_reduction": {"kind": "kl", "modes": 2}}
 AUTO = {"seed": 3, "budget_fits": 12, "architecture": {"width": 4, "layers": 1}}
 LONG = {"solver": "ensemble", "seed": 3, "settings": {"members": 1, "epochs": 4000, "batch_size": 8},
         "architecture": {"width": 8, "layers": 2}}
 
 
-def upload(server, model, n):
+def upload(server, model, n, outputs=1):
     draw = random.Random(n)
     rows = [[draw.random(), draw.random()] for _ in range(n)]
-    body = {"inputs": rows, "outputs": [[a * a + b] for a, b in rows]}
+    body = {"inputs": rows, "outputs": [[a * a + b * (j + 1) for j in range(outputs)] for a, b in rows]}
     status, _, data = server.request("POST", f"/v1/models/{model}/data", body)
     assert status == 201, data
 
@@ -49,6 +50,7 @@ class Launcher(unittest.TestCase):
         cls.addClassCleanup(cls.end)
         upload(cls.server, "small", 20)
         upload(cls.server, "large", 40)
+        upload(cls.server, "field", 20, 6)
 
     @classmethod
     def launching(cls, *flags, folder=None, command=None, stop_s=1):
@@ -103,12 +105,13 @@ class Launcher(unittest.TestCase):
     def test_a_version_is_the_same_wherever_it_is_trained(self):
         self.mode("good")
         for request in (SMALL, {**SMALL, "solver": "nuts", "settings": {"chains": 2, "draws": 4, "warmup": 6}},
-                        {**SMALL, "start": "warm"}, AUTO):
-            with self.subTest(solver=request.get("solver"), start=request.get("start")):
-                here = self.train("small", {**request, "where": "here", "promote": False}, "succeeded", "failed")
+                        {**SMALL, "start": "warm"}, AUTO, FIELD):
+            model = "field" if request is FIELD else "small"
+            with self.subTest(request=request):
+                here = self.train(model, {**request, "where": "here", "promote": False}, "succeeded", "failed")
                 self.assertEqual((here["state"], here["where"]), ("succeeded", "here"), here["message"])
                 self.assertNotIn("where", here["request"])
-                there = self.train("small", {**request, "where": "launcher", "promote": False}, "succeeded", "failed")
+                there = self.train(model, {**request, "where": "launcher", "promote": False}, "succeeded", "failed")
                 self.assertEqual((there["state"], there["where"]), ("succeeded", "launcher"), there["message"])
                 self.assertEqual(there["request"].pop("where"), "launcher")
                 self.assertEqual(there["request"], here["request"])
