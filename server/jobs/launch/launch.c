@@ -324,6 +324,17 @@ static enum err_code take_result(const struct following *f, struct model **out,
     return err->code;
 }
 
+/* Where the server keeps its files is not for those who read a job's message. */
+static void hide_root(const char *root, struct err *err)
+{
+    size_t len = strlen(root);
+    char *at = strstr(err->msg, root);
+    while (len > 0 && at != NULL) {
+        memmove(at, at + len, strlen(at + len) + 1);
+        at = strstr(at, root);
+    }
+}
+
 enum err_code launch_check(const struct launch_settings *settings, struct err *err)
 {
     static const char *const command[] = {"surrogated-train", NULL};
@@ -369,6 +380,7 @@ done:
     }
     mem_free(f);
     mem_free(paths);
+    hide_root(settings->root, err);
     return err->code;
 }
 

@@ -115,6 +115,7 @@ START_TEST(every_allocation_may_fail)
 {
     static const double x[] = {1, 2, 3, 4}, y[] = {1, 2};
     static const char request[] = "{\"solver\":\"ensemble\"}";
+    static const char told[] = "the launcher ended with status 7: in /job-1/run-";
     const struct data data = {.n = 2, .d = 2, .o = 1, .x = x, .y = y};
     static struct launch_settings settings;
     char root[] = "/tmp/launch-XXXXXX";
@@ -122,7 +123,7 @@ START_TEST(every_allocation_may_fail)
     bool done = false;
     json_read_init();
     ck_assert_ptr_nonnull(mkdtemp(root));
-    settings = (struct launch_settings){.command = "sh -c 'echo no nodes >&2; exit 7' {command}",
+    settings = (struct launch_settings){.command = "sh -c 'echo in $PWD >&2; exit 7' {command}",
                                         .program = "x",
                                         .stop_ns = 1000000};
     snprintf(settings.root, sizeof settings.root, "%s", root);
@@ -145,8 +146,8 @@ START_TEST(every_allocation_may_fail)
         done = mem_attempts() < i;
         mem_fail_after(0, false);
         ck_assert(code == ERR_NUMERIC || (!done && code == ERR_NOMEM));
-        ck_assert(code != ERR_NUMERIC ||
-                  strcmp(err.msg, "the launcher ended with status 7: no nodes") == 0);
+        /* What it printed, without the place of the folder. */
+        ck_assert(code != ERR_NUMERIC || strncmp(err.msg, told, strlen(told)) == 0);
         ck_assert_ptr_null(model);
         ck_assert_int_eq(mem_live(), live);
         ck_assert_int_eq(count_open_files(), n_open);
