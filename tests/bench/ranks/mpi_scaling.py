@@ -58,7 +58,7 @@ SPREAD = (
 CHOICE = ('auto', 120, {'solver': 'auto', 'seed': 1})
 SHARDS = ('one network, 64 shards', 4096,
           {'solver': 'ensemble', 'seed': 1, 'architecture': {'width': 192, 'layers': 4},
-           'settings': {'members': 1, 'epochs': 2, 'batch_size': 2048, 'shards': 64}})
+           'settings': {'members': 1, 'epochs': 20, 'batch_size': 2048, 'shards': 64}})
 
 
 class Bench:
@@ -132,11 +132,11 @@ def simulate_tasks(tasks, costs, latency, bandwidth, longer=1):
     return task, times
 
 
-def simulate_shards(request, rows, costs, four, latency, bandwidth):
-    """Of a run over two ranks and one over four: half of the shards, and a quarter, and in both the rest."""
+def simulate_shards(request, rows, costs, eight, latency, bandwidth):
+    """Of a run over two ranks and one over eight: half of the shards, and an eighth, and in both the rest."""
     settings = request['settings']
     shards = settings['shards']
-    shard = (costs['together_s'] - four['together_s']) / (shards / 4)
+    shard = (costs['together_s'] - eight['together_s']) / (shards / 2 - shards / 8)
     rest = max(0.0, costs['together_s'] - shard * shards / 2)
     steps = settings['epochs'] * -(-int(0.9 * rows) // settings['batch_size'])
     gradient = costs['swapped_bytes'] / steps / (shards / 2 / 2 + 0.5)  # of two ranks: half of own parts, half of the sum
@@ -168,8 +168,8 @@ def main():
                   flush=True)
         name, rows, request = SHARDS
         alone, both, costs = bench.twice(rows, request)
-        _, four, _ = bench.train(4, request)
-        shard, again, gradient, times = simulate_shards(request, rows, costs, four['costs'], latency, bandwidth)
+        _, eight, _ = bench.train(8, request)
+        shard, again, gradient, times = simulate_shards(request, rows, costs, eight['costs'], latency, bandwidth)
         print(f"| {name} | {alone:.2f} | {both:.2f} | {1000 * shard:.1f} | {100 * again:.1f} % | {gradient:.0f} | "
               + ' | '.join(f'{times[0] / t:.1f}' for t in times[2:]) + ' |', flush=True)
         name, rows, request = CHOICE
