@@ -343,22 +343,38 @@ static void explain_limits(const struct work *work, struct err *err)
 
 /* ---- the whole ---- */
 
-/* The smallest number of threads of any rank: how much memory a training needs, and so which
- * candidates auto may try, depends on it. */
-static enum err_code agree_on_threads(struct work *work, struct err *err)
+/* What a rank says of itself. */
+struct likeness {
+    int n_threads;
+    unsigned char identity[SHA256_BYTES]; /* of its inputs and its build */
+};
+
+/*
+ * All ranks must compute the same bits. They take the smallest number of threads of any of them:
+ * how much memory a training needs, and so which candidates auto may try, depends on it.
+ */
+static enum err_code agree(struct work *work, struct err *err)
 {
     const struct ranks *ranks = &work->ranks;
+    struct likeness own = {.n_threads = work->n_threads};
     void *all = NULL;
+    memcpy(own.identity, work->inputs.identity, SHA256_BYTES);
     size_t *sizes = mem_zalloc_array((size_t)ranks->n, sizeof *sizes);
     if (sizes == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to talk with %d ranks", ranks->n);
     }
-    if (ranks->n > 1 && ranks->gather(ranks->ctx, &work->n_threads, sizeof work->n_threads, &all,
-                                      sizes, err) == ERR_OK) {
-        for (int i = 0; i < ranks->n; i++) {
-            int n = 0;
-            memcpy(&n, (const char *)all + (size_t)i * sizeof n, sizeof n);
+    if (ranks->n > 1 && ranks->gather(ranks->ctx, &own, sizeof own, &all, sizes, err) == ERR_OK) {
+        for (int i = 0; i < ranks->n && err->code == ERR_OK; i++) {
+            struct likeness other;
+            memcpy(&other, (const char *)all + (size_t)i * sizeof other, sizeof other);
+            int n = other.n_threads;
             work->n_threads = n < work->n_threads ? n : work->n_threads;
+            if (memcmp(other.identity, own.identity, SHA256_BYTES) != 0) {
+                err_set(err, ERR_UNSUPPORTED,
+                        "ranks %d and %d have another program, kind of processor or libraries, "
+                        "which do not give the same bits",
+                        ranks->rank, i);
+            }
         }
     }
     mem_free(all);
@@ -402,7 +418,7 @@ static enum err_code begin(struct work *work, struct err *err)
         kept = &work->folder.core;
     }
     rank_costs_init(&work->costs, &work->ranks);
-    return agree_on_threads(work, err) == ERR_OK
+    return agree(work, err) == ERR_OK
                ? ranks_checkpoint_init(&work->checkpoint, &work->costs.core, kept, err)
                : err->code;
 }
