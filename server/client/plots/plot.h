@@ -87,12 +87,20 @@ struct plot_rows {
     size_t n_failed; /* of all, without any output */
     double *x;       /* [n x d] */
     double *y;       /* [n x o]; NaN: missing */
+    size_t *number;  /* [n] among n_all */
 };
 
 /* The stored rows that have some output, with `complete` all outputs. ERR_NOT_FOUND: there are
  * none. */
 enum err_code plot_read_rows(struct plot *plot, bool complete, struct plot_rows *out,
                              struct err *err) MUST_CHECK;
+
+/* What a row was to the version. */
+enum plot_part { PLOT_TRAINED, PLOT_KEPT_OUT, PLOT_UNKNOWN, PLOT_LATER, PLOT_N_PARTS };
+
+/* parts [rows->n], in the arena. A server that does not tell: all PLOT_UNKNOWN. */
+enum err_code plot_read_parts(struct plot *plot, const struct plot_rows *rows,
+                              unsigned char **parts, struct err *err) MUST_CHECK;
 
 /* The member "inputs" of a request: rows x [n x d], categories by their members. */
 void plot_write_inputs(struct plot *plot, struct json_write *json, const double *x, size_t n);

@@ -41,6 +41,7 @@ TABLE = {
     "DELETE /v1/models/{m}/versions/{v}": ("ADMIN", "named"),
     "GET /v1/models/{m}/versions/{v}/export": ("READ", "named"),
     "GET /v1/models/{m}/versions/{v}/diagnostics": ("READ", "named"),
+    "GET /v1/models/{m}/versions/{v}/rows": ("READ", "named"),
     "GET /v1/models/{m}/diagnostics": ("READ", "named"),
     "PUT /v1/models/{m}/default": ("WRITE", "named"),
     "GET /v1/models/{m}/promotions": ("READ", "named"),
