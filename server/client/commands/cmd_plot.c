@@ -17,6 +17,7 @@
 #define STANDARD_DPI   192
 #define MIN_SIZE       120.0 /* pixels of 1/96 inch */
 #define MAX_SIZE       8000.0
+#define MAX_WORDS      1000
 #define FORMAT_NUMBERS (CANVAS_PDF + 1) /* "csv", after the formats of pictures */
 
 typedef enum err_code plot_fn(struct plot *plot, struct err *err);
@@ -183,13 +184,21 @@ static enum err_code draw(struct client *client, struct figure *figure, struct e
     return err->code;
 }
 
+/* Those that send a request, whose settings follow as words after --set. */
+static bool takes_settings(const char *kind)
+{
+    return strcmp(kind, "suggest") == 0 || strcmp(kind, "pareto") == 0;
+}
+
 enum err_code command_plot(struct client *client, struct err *err)
 {
     if (client->json) {
         return err_set(err, ERR_INVALID,
                        "--json is not for pictures; --as csv writes their numbers");
     }
-    if (client_check_words(client, 2, 2, err) != ERR_OK) {
+    if (client_check_words(client, 2, MAX_WORDS, err) != ERR_OK ||
+        client_check_words(client, 2, takes_settings(client_word(client, 1)) ? MAX_WORDS : 2,
+                           err) != ERR_OK) {
         return err->code;
     }
     struct figure *figure = mem_zalloc(sizeof *figure);

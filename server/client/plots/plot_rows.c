@@ -36,6 +36,11 @@ static double input_value(struct column *column, const json_t *value)
     return member != NULL ? place_of_member(column, member) : plot_number(value);
 }
 
+double plot_input_value(struct plot *plot, size_t j, const json_t *value)
+{
+    return input_value(&plot->inputs[j], value);
+}
+
 /* Row i of the answer as row `at` of out. */
 static void take_row(struct plot *plot, const json_t *doc, size_t i, const struct plot_rows *out,
                      size_t at)
