@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* surrogated plot: asks for what a picture shows, draws it, and writes the file. */
 #include "client/commands.h"
+#include "client/commands/requests.h"
 #include "client/files.h"
 #include "client/picture.h"
 #include "client/plots/plot.h"
@@ -162,6 +163,12 @@ static enum err_code write_picture(struct client *client, const struct figure *f
     return err->code;
 }
 
+/* Those that send a request, whose settings follow as words after --set. */
+static bool takes_settings(const char *kind)
+{
+    return strcmp(kind, "suggest") == 0 || strcmp(kind, "pareto") == 0;
+}
+
 static enum err_code draw(struct client *client, struct figure *figure, struct err *err)
 {
     plot_fn *run = NULL;
@@ -176,18 +183,19 @@ static enum err_code draw(struct client *client, struct figure *figure, struct e
                         .figure = figure,
                         .model = client_word(client, 0)};
     figure->kind = client_word(client, 1);
+    if (takes_settings(figure->kind) &&
+        (request_read(client, &plot.request, err) != ERR_OK ||
+         request_apply_all(client, plot.request, 2, NULL, err) != ERR_OK)) {
+        json_decref(plot.request);
+        return err->code;
+    }
     if (plot_begin(&plot, err) == ERR_OK && run(&plot, err) == ERR_OK) {
         err_kept(format == FORMAT_NUMBERS ? write_numbers(client, figure, err)
                                           : write_picture(client, figure, &look, err));
     }
     plot_end(&plot);
+    json_decref(plot.request);
     return err->code;
-}
-
-/* Those that send a request, whose settings follow as words after --set. */
-static bool takes_settings(const char *kind)
-{
-    return strcmp(kind, "suggest") == 0 || strcmp(kind, "pareto") == 0;
 }
 
 enum err_code command_plot(struct client *client, struct err *err)

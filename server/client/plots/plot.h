@@ -32,6 +32,7 @@ struct plot {
     const char *model;
     const char *path;      /* "/v1/models/M/versions/V" */
     const json_t *version; /* its description */
+    json_t *request;       /* of --request and --set, for kinds that send one; may be completed */
     int d, o;
     struct column *inputs, *outputs;     /* [d], [o] */
     int *chosen_inputs, *chosen_outputs; /* those of --columns, or all */
@@ -98,7 +99,7 @@ enum err_code plot_read_rows(struct plot *plot, bool complete, struct plot_rows 
 /* What a row was to the version. */
 enum plot_part { PLOT_TRAINED, PLOT_KEPT_OUT, PLOT_UNKNOWN, PLOT_LATER, PLOT_N_PARTS };
 
-/* parts [rows->n], in the arena. A server that does not tell: all PLOT_UNKNOWN. */
+/* parts [rows->n], in the arena. A row that came after they were read: PLOT_UNKNOWN. */
 enum err_code plot_read_parts(struct plot *plot, const struct plot_rows *rows,
                               unsigned char **parts, struct err *err) MUST_CHECK;
 

@@ -6,8 +6,6 @@
  */
 #include "client/plots/plot.h"
 
-#include "client/commands/requests.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,21 +18,16 @@
 
 /* ---- requests ---- */
 
-/* The request of the command line; the caller releases it. */
-static enum err_code read_request(struct plot *plot, json_t **out, struct err *err)
+static enum err_code check_version(const struct plot *plot, struct err *err)
 {
-    *out = NULL;
-    if (plot->client->args->values[OPT_VERSION] != NULL) {
-        return err_set(err, ERR_INVALID,
-                       "the server looks for points by the default version; "
-                       "--version is not for this picture");
-    }
-    if (request_read(plot->client, out, err) == ERR_OK) {
-        err_kept(request_apply_all(plot->client, *out, 2, NULL, err));
-    }
-    return err->code;
+    return plot->client->args->values[OPT_VERSION] == NULL
+               ? ERR_OK
+               : err_set(err, ERR_INVALID,
+                         "the server looks for points by the default version; "
+                         "--version is not for this picture");
 }
 
+/* Takes the value. */
 static enum err_code set_default(json_t *request, const char *key, json_t *value, struct err *err)
 {
     if (value != NULL && json_object_get(request, key) != NULL) {
@@ -85,17 +78,16 @@ static enum err_code read_points(struct plot *plot, const json_t *list,
 
 enum err_code plot_suggest(struct plot *plot, struct err *err)
 {
-    json_t *request = NULL;
+    json_t *request = plot->request;
     const json_t *doc = NULL;
     struct plot_overlay overlay;
-    if (read_request(plot, &request, err) == ERR_OK &&
+    if (check_version(plot, err) == ERR_OK &&
         set_default(request, "n", json_integer(N_SUGGESTED), err) == ERR_OK &&
         set_default(request, "hold_s", json_integer(0), err) == ERR_OK &&
         send(plot, request, "/suggest", &doc, err) == ERR_OK &&
         read_points(plot, json_object_get(doc, "points"), &overlay, err) == ERR_OK) {
         err_kept(plot_draw_maps(plot, &overlay, "points to simulate next", err));
     }
-    json_decref(request);
     return err->code;
 }
 
@@ -106,10 +98,8 @@ static json_t *default_objectives(const struct plot *plot)
 {
     json_t *list = json_array();
     for (int k = 0; list != NULL && k < 2 && k < plot->n_outputs; k++) {
-        json_t *one = json_object();
-        json_t *name = json_string(plot->outputs[plot->chosen_outputs[k]].name);
-        if (json_object_set_new(one, "output", name) != 0 ||
-            json_array_append_new(list, one) != 0) {
+        json_t *one = json_pack("{s:s}", "output", plot->outputs[plot->chosen_outputs[k]].name);
+        if (one == NULL || json_array_append_new(list, one) != 0) {
             json_decref(list);
             return NULL;
         }
@@ -220,9 +210,9 @@ static enum err_code add_trade_offs(struct plot *plot, const json_t *doc, const 
 
 enum err_code plot_pareto(struct plot *plot, struct err *err)
 {
-    json_t *request = NULL;
+    json_t *request = plot->request;
     const json_t *doc = NULL;
-    if (read_request(plot, &request, err) == ERR_OK &&
+    if (check_version(plot, err) == ERR_OK &&
         set_default(request, "objectives", default_objectives(plot), err) == ERR_OK) {
         const json_t *objectives = json_object_get(request, "objectives");
         if (json_array_size(objectives) < 2) {
@@ -233,6 +223,5 @@ enum err_code plot_pareto(struct plot *plot, struct err *err)
             err_kept(add_trade_offs(plot, doc, objectives, err));
         }
     }
-    json_decref(request);
     return err->code;
 }

@@ -180,8 +180,8 @@ enum err_code plot_read_parts(struct plot *plot, const struct plot_rows *rows,
     if (path == NULL || *parts == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the rows");
     }
-    if (plot_ask(plot, path, NULL, &doc, err) == ERR_NOT_FOUND) {
-        err_clear(err); /* a server of before has no such answer */
+    if (plot_ask(plot, path, NULL, &doc, err) != ERR_OK) {
+        return err->code;
     }
     const json_t *list = json_object_get(doc, "rows");
     for (size_t i = 0; i < rows->n; i++) {
@@ -190,7 +190,7 @@ enum err_code plot_read_parts(struct plot *plot, const struct plot_rows *rows,
                           ? find_part(json_object_get(doc, "parts"), json_integer_value(place))
                           : PLOT_UNKNOWN;
     }
-    return err->code;
+    return ERR_OK;
 }
 
 /* ---- predictions ---- */
