@@ -147,14 +147,16 @@ static bool may_use_disk(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate &&
-           handlers[req->route] != handle_oip_infer && !is_umbridge(handlers[req->route]);
+           handlers[req->route] != handle_oip_infer && !is_umbridge(handlers[req->route]) &&
+           handlers[req->route] != handle_replica_note;
 }
 
 /* Does its route change something? A request refused before its route was found changed nothing. */
 static bool may_change(const struct request *req)
 {
     return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare &&
-           handlers[req->route] != handle_optimize && handlers[req->route] != handle_oip_index;
+           handlers[req->route] != handle_optimize && handlers[req->route] != handle_oip_index &&
+           handlers[req->route] != handle_replica_note;
 }
 
 /*
