@@ -54,7 +54,7 @@ export function extent(figure, which) {
     low -= half;
     high += half;
   }
-  const room = tight ? 0 : 0.05 * (high - low);
+  const room = tight ? 0 : 0.05 * (high - Math.min(low, axis.min ?? low));
   const onZero = which === "y" && figure.marks.some((mark) => mark.kind === "bars");
   return [axis.min ?? (onZero && low === 0 ? 0 : low - room), axis.max ?? high + room];
 }
