@@ -147,8 +147,7 @@ static bool may_use_disk(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate &&
-           handlers[req->route] != handle_oip_infer && !is_umbridge(handlers[req->route]) &&
-           handlers[req->route] != handle_replica_note;
+           handlers[req->route] != handle_oip_infer && !is_umbridge(handlers[req->route]);
 }
 
 /* Does its route change something? A request refused before its route was found changed nothing. */

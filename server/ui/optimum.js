@@ -34,7 +34,7 @@ function bestView(columns, objective, { draws, optimum }) {
 /** Trade-offs of two outputs that no other point betters in both: of the mean, and of each draw of the posterior. */
 export function frontFigure(columns, objectives, { draws, front }) {
   const labels = objectives.map((one) => columns.outputs.find((other) => other.name === one.output).label);
-  const along = (values) => values.toSorted((a, b) => a[0] - b[0]);
+  const along = (values) => values.slice().sort((a, b) => a[0] - b[0]);
   const best = along(front.values);
   const axis = (list, i) => list.map((one) => one[i]);
   return {
