@@ -78,6 +78,7 @@ int arch_n_coef(const struct arch *arch)
     case WPFN_POLYNOMIAL:
     case WPFN_LEGENDRE:
     case WPFN_CHEBYSHEV:
+    case WPFN_QR:
         return arch->order + 1;
     case WPFN_FOURIER:
         return 2 * arch->order + 1;
@@ -107,6 +108,12 @@ enum err_code arch_validate(const struct arch *arch, struct err *err)
     if (!takes_order[arch->basis] && arch->order != 0) {
         return err_set(err, ERR_INVALID, "order is %d, but basis %s takes none", arch->order,
                        wpfn_name(arch->basis));
+    }
+    if (arch->basis == WPFN_QR && arch->order > arch->layers) {
+        return err_set(err, ERR_INVALID,
+                       "order is %d, but basis qr takes at most layers, %d: %d "
+                       "blocks tell no more polynomials apart",
+                       arch->order, arch->layers, arch_n_blocks(arch));
     }
     if (!arch->layer_pre && arch->inputs != arch->width) {
         return err_set(err, ERR_INVALID, "without layer_pre, width %d must equal inputs %d",

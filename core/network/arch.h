@@ -55,7 +55,7 @@ struct arch {
     int width;   /* r */
     int layers;  /* L; there are L + 1 blocks */
     enum wpfn_basis basis;
-    int order; /* p of polynomial, legendre, chebyshev, fourier; 0 otherwise */
+    int order; /* p of polynomial, legendre, chebyshev, fourier, qr; 0 otherwise */
     bool bias; /* of the blocks; the pre and post layers always have a bias */
     enum activation activation;
     bool residual;

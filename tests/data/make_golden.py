@@ -9,6 +9,7 @@ when a case is added: python3 make_golden.py > golden.json
 import json
 import math
 import random
+from fractions import Fraction
 
 
 ACTIVATIONS = {
@@ -43,6 +44,16 @@ def phi(arch, i):
             sum(math.comb(n, k) ** 2 * (x - 1) ** (n - k) * (x + 1) ** k for k in range(n + 1)) / 2**n
             for n in range(p + 1)
         ]
+    if basis == "qr":  # exact Gram-Schmidt of the powers, rounded at the end
+        depths = [Fraction(j, arch["layers"]) if arch["grid"] == "closed" else Fraction(j, blocks) for j in range(blocks)]
+        found = []
+        for k in range(p + 1):
+            v = [d**k for d in depths]
+            for q in found:
+                share = sum(u * w for u, w in zip(v, q)) / sum(w * w for w in q)
+                v = [u - share * w for u, w in zip(v, q)]
+            found.append(v)
+        return [float(v[i]) / math.sqrt(sum(u * u for u in v)) for v in found]
     degree = {"constant": 0, "linear": 1, "quadratic": 2, "cubic": 3}.get(basis, p)
     return [t**k for k in range(degree + 1)]
 
@@ -115,6 +126,7 @@ VARIANTS = [
     {"activation": "relu"}, {"activation": "sin", "horizon": 3.0}, {"activation": "silu"}, {"activation": "gelu"},
     {"activation": "relu", "residual": False}, {"activation": "sin", "residual": False},
     {"activation": "silu", "residual": False}, {"activation": "gelu", "residual": False, "layer_pre": False, "inputs": 5},
+    {"basis": "qr", "order": 2}, {"basis": "qr", "order": 0}, {"basis": "qr", "order": 6, "layers": 6, "grid": "closed"},
 ]
 
 
