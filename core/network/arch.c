@@ -35,6 +35,7 @@ struct arch arch_default(int inputs, int outputs)
         .layers = 4,
         .basis = WPFN_LINEAR,
         .bias = true,
+        .outer_bias = true,
         .activation = ACT_TANH,
         .residual = true,
         .layer_pre = true,
@@ -90,9 +91,10 @@ static int64_t count_params(const struct arch *a)
 {
     int64_t r = a->width;
     int64_t bias = a->bias ? 1 : 0;
+    int64_t outer = a->outer_bias ? 1 : 0;
     int64_t n = (int64_t)arch_n_coef(a) * (r * r + bias * r);
-    n += a->layer_pre ? r * a->inputs + r : 0;
-    n += a->layer_post ? a->outputs * r + a->outputs : 0;
+    n += a->layer_pre ? r * a->inputs + outer * r : 0;
+    n += a->layer_post ? (r + outer) * a->outputs : 0;
     return n;
 }
 
@@ -154,9 +156,9 @@ struct arch_offsets arch_offsets(const struct arch *a)
     int r = a->width;
     int at = 0;
     off.weight_pre = place_part(&at, a->layer_pre, r * a->inputs);
-    off.bias_pre = place_part(&at, a->layer_pre, r);
+    off.bias_pre = place_part(&at, a->layer_pre && a->outer_bias, r);
     off.weight_post = place_part(&at, a->layer_post, a->outputs * r);
-    off.bias_post = place_part(&at, a->layer_post, a->outputs);
+    off.bias_post = place_part(&at, a->layer_post && a->outer_bias, a->outputs);
     off.ww = place_part(&at, true, arch_n_coef(a) * r * r);
     off.bb = place_part(&at, a->bias, arch_n_coef(a) * r);
     off.n_params = at;
@@ -177,10 +179,10 @@ bool arch_equal(const struct arch *a, const struct arch *b)
 {
     return a->inputs == b->inputs && a->outputs == b->outputs && a->width == b->width &&
            a->layers == b->layers && a->basis == b->basis && a->order == b->order &&
-           a->bias == b->bias && a->activation == b->activation && a->residual == b->residual &&
-           a->layer_pre == b->layer_pre && a->layer_post == b->layer_post && a->final == b->final &&
-           a->grid == b->grid && a->index_rule == b->index_rule && a->horizon >= b->horizon &&
-           a->horizon <= b->horizon;
+           a->bias == b->bias && a->outer_bias == b->outer_bias && a->activation == b->activation &&
+           a->residual == b->residual && a->layer_pre == b->layer_pre &&
+           a->layer_post == b->layer_post && a->final == b->final && a->grid == b->grid &&
+           a->index_rule == b->index_rule && a->horizon >= b->horizon && a->horizon <= b->horizon;
 }
 
 NAMES_DEFINE(wpfn, enum wpfn_basis, wpfn_names)

@@ -91,7 +91,9 @@ def mlp_of(net):
     a = {"inputs": d, "outputs": o, "width": r, "layers": max(n - 2, 0), "basis": "nonparametric", "order": 0,
          "bias": True, "activation": activation_of(activation), "residual": n == 1,
          "layer_pre": True, "layer_post": True, "final": net.final_transform or "none", "index_rule": "integer"}
-    bias = bool(net.biasorno) or bool(net.bnorm)  # of the layers as plain_rows leaves them
+    bias = bool(net.biasorno) or bool(net.bnorm)  # of the layers as plain_row leaves them
+    if not bias:
+        a["bias"] = a["outer_bias"] = False
     at, weights, biases = 0, [], []
     for i, (rows, columns) in enumerate(zip([*widths, o], [d, *widths])):
         # The order of QUiNN: weights and biases of a layer, then the next layer.
@@ -103,10 +105,10 @@ def mlp_of(net):
             b[:rows] = np.arange(at, at + rows)
             at += rows
         weights.append(weight.ravel())
-        biases.append(b)
-    inner = list(zip(weights[1:-1], biases[1:-1])) or [(np.full(r * r, -1), np.full(r, -1))]
+        biases.append(b if bias else [])
+    inner = list(zip(weights[1:-1], biases[1:-1])) or [(np.full(r * r, -1), np.full(r if bias else 0, -1))]
     return a, np.concatenate([weights[0], biases[0], weights[-1], biases[-1], *(w for w, _ in inner),
-                              *(b for _, b in inner)])
+                              *(b for _, b in inner)]).astype(int)
 
 
 def is_plain(net):
