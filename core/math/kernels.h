@@ -66,8 +66,12 @@ static inline size_t kernels_at(int n_out, int n_in, int k, int o)
     /* out [n_out x ld] <- bias + W z: bias [n_out] or NULL, z [n_in x ld] */                      \
     void (*columns_##suffix)(int n_out, int n_in, size_t ld, const real *wt, const real *bias,     \
                              const real *z, real *out);                                            \
-    /* The same for KERNELS_LANES networks side by side, one a lane: wt [n_in x n_out x LANES], */ \
-    /* bias [n_out x LANES] or NULL, z [n_in x LANES], out [n_out x LANES]. */                     \
+    /* The transposed product: out [n_in x ld] <- W^T d, or out + W^T d with `add`; */             \
+    /* d [n_out x ld]. A row has the bits that it has in `back`. */                                \
+    void (*back_columns_##suffix)(int n_out, int n_in, size_t ld, bool add, const real *wt,        \
+                                  const real *d, real *out);                                       \
+    /* As columns, for KERNELS_LANES networks side by side, one a lane: wt [n_in x n_out x */      \
+    /* LANES], bias [n_out x LANES] or NULL, z [n_in x LANES], out [n_out x LANES]. */             \
     void (*lanes_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,   \
                            real *out);
 

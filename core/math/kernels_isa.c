@@ -262,6 +262,7 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #define SILU_MAX 708.0
 #define GELU_MAX 37.5
 #include "math/kernels_real.inc"
+#include "math/kernels_back_columns.inc"
 #include "math/kernels_sweeps.inc"
 #undef REAL
 #undef F
@@ -272,6 +273,7 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #define SILU_MAX 87.0f
 #define GELU_MAX 13.0f
 #include "math/kernels_real.inc"
+#include "math/kernels_back_columns.inc"
 #include "math/kernels_sweeps.inc"
 #undef REAL
 #undef F
@@ -352,12 +354,14 @@ const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .layer_f64 = layer_f64,
     .slope_f64 = slope_f64,
     .columns_f64 = columns_f64,
+    .back_columns_f64 = back_columns_f64,
     .lanes_f64 = lanes_f64,
     .tanh_f32 = tanh_all_f32,
     .step_f32 = step_f32,
     .layer_f32 = layer_f32,
     .slope_f32 = slope_f32,
     .columns_f32 = columns_f32,
+    .back_columns_f32 = back_columns_f32,
     .lanes_f32 = lanes_f32,
     .rows_f64 = rows_f64,
     .rows_f32 = rows_f32,
