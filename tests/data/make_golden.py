@@ -76,9 +76,9 @@ def evaluate(arch, params, x):
     bias = arch["bias"]
     act = ACTIVATIONS[arch["activation"]]
     if arch["layer_pre"]:
-        w_pre, b_pre = take(r, d), take(1, r)[0] if arch["outer_bias"] else [0.0] * r
+        w_pre, b_pre = take(r, d), take(1, r)[0] if arch.get("outer_bias", True) else [0.0] * r
     if arch["layer_post"]:
-        w_post, b_post = take(o, r), take(1, o)[0] if arch["outer_bias"] else [0.0] * o
+        w_post, b_post = take(o, r), take(1, o)[0] if arch.get("outer_bias", True) else [0.0] * o
     ww = [take(r, r) for _ in range(n_coef)]
     bb = [take(1, r)[0] if bias else [0.0] * r for _ in range(n_coef)]
     assert at == len(params)
@@ -104,7 +104,7 @@ def count(arch):
     r, n = arch["width"], len(phi(arch, 0))
     bias = 1 if arch["bias"] else 0
     total = n * (r * r + bias * r)
-    outer = 1 if arch["outer_bias"] else 0
+    outer = 1 if arch.get("outer_bias", True) else 0
     total += r * arch["inputs"] + outer * r if arch["layer_pre"] else 0
     return total + ((r + outer) * arch["outputs"] if arch["layer_post"] else 0)
 
@@ -137,13 +137,11 @@ def main():
     rng = random.Random(20250301)
     cases = []
     for variant in VARIANTS:
-        arch = {"outer_bias": True, **BASE, **variant}
+        arch = {**BASE, **variant}
         params = [rng.uniform(-0.8, 0.8) for _ in range(count(arch))]
         x = [[rng.uniform(-1.5, 1.5) for _ in range(arch["inputs"])] for _ in range(3)]
-        if arch["outer_bias"]:
-            del arch["outer_bias"]
         cases.append(dict(architecture=arch, parameters=params, x=x,
-                          y=[evaluate({"outer_bias": True, **arch}, params, row) for row in x]))
+                          y=[evaluate(arch, params, row) for row in x]))
     print(json.dumps({"about": "y = network(x; parameters)", "cases": cases}))
 
 
