@@ -62,7 +62,7 @@ static const struct refusal requests[] = {
     {"{\"solver\":\"ensemble\",\"flavour\":1}",
      "request: key \"flavour\" is unknown; solver, architecture, settings, optimizer, split, "
      "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits, space, "
-     "priority and auto are known"},
+     "priority, where and auto are known"},
     /* keys that belong elsewhere */
     {"{\"solver\":\"ensemble\",\"epochs\":60}",
      "request: key \"epochs\" belongs under \"settings\""},
