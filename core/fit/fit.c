@@ -22,7 +22,8 @@ void fit_init_params(const struct resnet *net, double factor, struct rng *rng, d
     double by_width = factor / sqrt((double)a->width);
     if (off->weight_pre >= 0) {
         fill_uniform(rng, by_inputs, a->width * a->inputs, params + off->weight_pre);
-        fill_uniform(rng, by_inputs, a->width, params + off->bias_pre);
+        fill_uniform(rng, by_inputs, off->bias_pre >= 0 ? a->width : 0,
+                     params + off->weight_pre + a->width * a->inputs);
     }
     /* All parameters behind the pre layer have fan-in r: post layer, coefficients, their biases. */
     int first = off->weight_post >= 0 ? off->weight_post : off->ww;

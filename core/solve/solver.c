@@ -265,6 +265,9 @@ enum err_code solver_check_network(enum solver_kind kind, const struct arch *arc
     if (ops->needs_pre && !arch->layer_pre) {
         return err_set(err, ERR_INVALID, "%s needs an architecture with layer_pre", name);
     }
+    if (ops->needs_outer_bias && !arch->outer_bias) {
+        return err_set(err, ERR_INVALID, "%s needs an architecture with outer_bias", name);
+    }
     if (ops->needs_post && !arch->layer_post) {
         return err_set(err, ERR_INVALID, "%s needs an architecture with layer_post", name);
     }

@@ -381,6 +381,7 @@ const struct solver_ops solver_duq_ops = {
     .squared_error = true,
     .random_loss = true,
     .needs_pre = true,
+    .needs_outer_bias = true,
     .check_start = check_duq_start,
     .groups = "members.best_loss",
 };

@@ -42,8 +42,9 @@ struct solver_ops {
     bool squared_error;    /* with estimated noise it minimises the squared error */
 
     /* Network and prior. */
-    bool needs_prior;    /* not a flat one */
-    bool needs_pre;      /* layer_pre */
+    bool needs_prior; /* not a flat one */
+    bool needs_pre;   /* layer_pre */
+    bool needs_outer_bias;
     bool needs_post;     /* layer_post */
     bool needs_no_final; /* final none */
 

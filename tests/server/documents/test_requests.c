@@ -46,7 +46,7 @@ static const struct refusal requests[] = {
      "known"},
     {"{\"solver\":\"ensemble\",\"architecture\":{\"basis\":\"spline\"}}",
      "architecture: basis \"spline\" is unknown; constant, linear, quadratic, cubic, polynomial, "
-     "nonparametric, legendre, chebyshev and fourier are known"},
+     "nonparametric, legendre, chebyshev, fourier and qr are known"},
     /* keys that no object has */
     {"{\"solver\":\"ensemble\",\"settings\":{\"epoch\":1}}",
      "settings: key \"epoch\" is unknown (did you mean epochs?); members, dfrac, init_factor, "
