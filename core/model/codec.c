@@ -44,7 +44,7 @@ static void get_arch(struct bytes_reader *r, struct arch *a)
     a->basis = (enum wpfn_basis)codec_get_choice(r, CODEC_BASIS);
     a->order = bytes_get_int(r, ARCH_MAX_ORDER);
     a->bias = bytes_get_int(r, 1) == 1;
-    a->activation = (enum arch_activation)codec_get_choice(r, CODEC_ACTIVATION);
+    a->activation = (enum activation)codec_get_choice(r, CODEC_ACTIVATION);
     a->residual = bytes_get_int(r, 1) == 1;
     a->layer_pre = bytes_get_int(r, 1) == 1;
     a->layer_post = bytes_get_int(r, 1) == 1;

@@ -19,6 +19,7 @@
 #include "train/train.h"
 
 #include "base/mem.h"
+#include "base/ranks.h"
 #include "fit/split.h"
 #include "predict/conformal_scores.h"
 #include "predict/evaluation.h"
@@ -178,7 +179,7 @@ struct evaluation_run trainee_scoring(const struct trainee *t, int number)
 
 /* ---- one run of the solver ---- */
 
-static enum err_code solve_part(struct trainee *t, int fold, const struct train_rows *rows,
+static enum err_code solve_part(const struct trainee *t, int fold, const struct train_rows *rows,
                                 const struct train_rows *validation, struct solver_result *result,
                                 struct err *err)
 {
@@ -310,12 +311,93 @@ done:
     return err->code;
 }
 
+/* Runs the solver on the complement of a fold. */
+static enum err_code solve_fold(const struct trainee *t, int fold, struct solver_result *result,
+                                struct err *err)
+{
+    const struct train_rows none = {
+        .n = 0, .d = t->model->d, .width = t->model->net.arch.inputs, .o = t->model->o};
+    struct train_rows rows = {.n = 0};
+    if (gather_fold(t, fold, false, &rows, err) == ERR_OK) {
+        err_kept(solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, result, err));
+    }
+    train_rows_release(&rows);
+    return err->code;
+}
+
+/* ---- folds over several ranks ---- */
+
+/* Neighbouring folds, each solved by one of the ranks. */
+struct fold_round {
+    const struct trainee *t;
+    struct solver_result *results; /* [n_ranks]; mem; NULL: every fold is solved by all ranks */
+    int n_ranks;
+    int first, n; /* folds */
+};
+
+/* Are whole folds quicker than the networks of one fold after the other, over so many ranks? */
+static bool takes_folds_apart(const struct trainee *t, int n_ranks)
+{
+    const struct train_spec *spec = t->run->spec;
+    double ranks = n_ranks;
+    double networks = solver_n_networks(spec->solver, &spec->settings);
+    return n_ranks > 1 && ceil(t->n_folds / ranks) * networks < t->n_folds * ceil(networks / ranks);
+}
+
+static enum err_code begin_rounds(const struct trainee *t, struct fold_round *round,
+                                  struct err *err)
+{
+    *round = (struct fold_round){.t = t, .n_ranks = ranks_count(t->run->checkpoint)};
+    if (takes_folds_apart(t, round->n_ranks)) {
+        round->results = mem_zalloc_array((size_t)round->n_ranks, sizeof *round->results);
+        return round->results != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for folds");
+    }
+    return ERR_OK;
+}
+
+static void end_rounds(struct fold_round *round)
+{
+    for (int i = 0; i < round->n && round->results != NULL; i++) {
+        solver_result_release(&round->results[i]);
+    }
+    mem_free(round->results);
+}
+
+static enum err_code solve_one(void *ctx, int worker, int task, struct err *err)
+{
+    struct fold_round *round = ctx;
+    (void)worker;
+    return solve_fold(round->t, round->first + task, &round->results[task], err);
+}
+
+/* *result <- that of a fold; folds are asked for in their order. */
+static enum err_code next_fold(struct fold_round *round, int fold, struct solver_result *result,
+                               struct err *err)
+{
+    const struct trainee *t = round->t;
+    if (round->results == NULL) {
+        return solve_fold(t, fold, result, err);
+    }
+    if (fold == round->first + round->n) {
+        int left = t->n_folds - fold;
+        round->first = fold;
+        round->n = left < round->n_ranks ? left : round->n_ranks;
+        if (ranks_run(t->run->checkpoint, 1, round->n, solve_one, round, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    *result = round->results[fold - round->first];
+    round->results[fold - round->first] = (struct solver_result){.m = 0};
+    return ERR_OK;
+}
+
+/* ---- all of them ---- */
+
 /* Runs the solver on each fold's complement and gathers posterior, noise, scores and report. */
 static enum err_code solve_folds(struct trainee *t, struct err *err)
 {
     struct conformal *c = &t->model->conformal;
-    struct train_rows none = {
-        .n = 0, .d = t->model->d, .width = t->model->net.arch.inputs, .o = t->model->o};
+    struct fold_round round = {.results = NULL};
     size_t o = (size_t)t->model->o;
     bool normalised = t->run->spec->calibration.normalised;
     c->scores = mem_alloc_array((size_t)t->train.n * o, sizeof *c->scores);
@@ -325,11 +407,10 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
     if (c->scores == NULL || (normalised && c->fold_noise == NULL)) {
         return err_set(err, ERR_NOMEM, "no memory for the calibration");
     }
+    err_kept(begin_rounds(t, &round, err));
     for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
-        struct train_rows rows = {.n = 0};
         struct solver_result result = {.m = 0};
-        if (gather_fold(t, fold, false, &rows, err) == ERR_OK &&
-            solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
+        if (next_fold(&round, fold, &result, err) == ERR_OK &&
             add_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
             score_fold(t, fold, &result, err) == ERR_OK &&
             train_noise_add(t, t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
@@ -340,8 +421,8 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
                                  result.report.warnings[i].text));
         }
         solver_result_release(&result);
-        train_rows_release(&rows);
     }
+    end_rounds(&round);
     c->method = t->run->spec->calibration.method;
     c->normalised = normalised;
     c->n_folds = t->n_folds;

@@ -51,6 +51,7 @@ static const struct json_field top_fields[] = {
     FIELD_OTHER("limits"),
     FIELD_OTHER("space"),
     FIELD_INT("priority", -JOB_MAX_PRIORITY, JOB_MAX_PRIORITY, job_spec, priority),
+    FIELD_NAME("where", job_place, job_spec, place),
     {.key = "auto", .type = JSON_FIELD_OTHER, OF_SOLVERS},
 };
 
