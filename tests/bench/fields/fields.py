@@ -13,12 +13,15 @@ their central 90 % interval (with the noise), and seconds of the job.
 import argparse
 import array
 import math
+import os
 import random
 import struct
+import sys
 import tempfile
 import time
 
-import experiments
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import experiments  # noqa: E402  pylint: disable=wrong-import-position
 
 NOISE = 0.01
 TEST = 100
