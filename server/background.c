@@ -47,6 +47,7 @@ static enum err_code start_keeper(struct app *app, struct err *err)
         .train_threads = app->config->train_threads,
         .max_train_bytes = (int64_t)app->config->train_memory_mb * MEGABYTE,
         .launch = {.on = strcmp(app->config->launcher, "none") != 0,
+                   .in_time = app->config->train_seconds > 0,
                    .min_rows = app->config->launch_rows},
     };
     return keeper_start(&settings, &app->keeper, err);

@@ -92,6 +92,8 @@ class Scene:
         row = self.train(SHORT, "succeeded", "failed")
         assert row["state"] == "succeeded" and row["where"] == "launcher", row["message"]
         mean = self.ask(200, "POST", "/v1/models/farm/predict", POINT)["mean"][0]
+        with open(self.server.log.name, encoding="utf-8") as log:
+            assert "training launched" in log.read()
         say(f"{name}: job {row['id']} made version {row['version']}, which predicts {mean}")
         here = self.train({**SHORT, "where": "here"}, "succeeded", "failed")
         assert here["version"] == row["version"], (here, row)
@@ -150,11 +152,18 @@ def main():
             try:
                 scene.start("srun -n 1 {command}")
                 scene.upload_by_array()
-                for name, launcher in (("srun", "srun -n 1 {command}"),
+                listed = cluster.ask("srun", "--mpi=list")
+                several = "srun -n 2 --mpi=pmix {command}" if "pmix" in listed.stdout + listed.stderr else None
+                for name, launcher in (("srun", "srun -n 1 {command}"), ("srun of 2 ranks", several),
                                        ("sbatch", f"sbatch --wait {os.path.abspath(DEPLOY)}/train.sbatch {{command}}")):
                     scene.end()
+                    if launcher is None:
+                        say("without ranks: srun has no pmix")
+                        launcher = "srun -n 1 {command}"
                     scene.start(launcher)
                     scene.train_and_serve(name)
+                    if "ranks" in name:
+                        continue
                     scene.survive_scancel()
                     scene.cancel()
                     scene.survive_a_kill()

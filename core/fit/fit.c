@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "fit/fit_priv.h"
-#include "fit/shards.h"
 
 #include <math.h>
 #include <string.h>

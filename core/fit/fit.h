@@ -19,7 +19,7 @@ struct fit_settings {
     int epochs;     /* for methods of all rows the largest number of iterations */
     int batch_size; /* rows of a minibatch; 0: all rows */
     int patience; /* epochs without a better loss after which the fit ends; 0: it runs to the end */
-    int shards;   /* of the rows of each step (fit/shards.h), of losses of an objective; 0: none */
+    int shards;   /* of the rows of each step (fit/loss.h), of losses of an objective; 0: none */
     struct optim_settings optim;
 };
 

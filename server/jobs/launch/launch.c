@@ -324,6 +324,17 @@ static enum err_code take_result(const struct following *f, struct model **out,
     return err->code;
 }
 
+/* Where the server keeps its files is not for those who read a job's message. */
+static void hide_root(const char *root, struct err *err)
+{
+    size_t len = strlen(root);
+    char *at = strstr(err->msg, root);
+    while (len > 0 && at != NULL) {
+        memmove(at, at + len, strlen(at + len) + 1);
+        at = strstr(at, root);
+    }
+}
+
 enum err_code launch_check(const struct launch_settings *settings, struct err *err)
 {
     static const char *const command[] = {"surrogated-train", NULL};
@@ -345,14 +356,14 @@ enum err_code launch_train(const struct launch_settings *settings, const struct 
                            struct model **out, struct train_cross *cross, struct err *err)
 {
     struct paths *paths = mem_alloc(sizeof *paths);
-    struct following *f = mem_zalloc(sizeof *f);
+    struct following *f = mem_alloc(sizeof *f);
+    if (f != NULL) {
+        *f = (struct following){.settings = settings, .task = task, .fd = -1};
+    }
     if (paths == NULL || f == NULL) {
         err_set(err, ERR_NOMEM, "no memory to launch a training");
         goto done;
     }
-    f->settings = settings;
-    f->task = task;
-    f->fd = -1;
     launch_clean(settings, task->job, true);
     if (launch_folder_make(settings->root, task->job, &task->inputs, &f->folder, err) != ERR_OK ||
         fill_paths(f, paths, err) != ERR_OK || start(f, paths, err) != ERR_OK) {
@@ -369,6 +380,7 @@ done:
     }
     mem_free(f);
     mem_free(paths);
+    hide_root(settings->root, err);
     return err->code;
 }
 

@@ -5,7 +5,8 @@
 static const char *find_obstacle(const struct launch_policy *policy, const struct job_spec *spec)
 {
     return !policy->on ? "this server has no launcher (its setting launcher)"
-           : spec->choice.on && (spec->choice.seconds > 0.0 || spec->limits.seconds > 0)
+           : spec->choice.on &&
+                   (policy->in_time || spec->choice.seconds > 0.0 || spec->limits.seconds > 0)
                ? "a choice within seconds goes by the server's clock; budget_fits is needed"
                : NULL;
 }

@@ -7,6 +7,7 @@
 
 struct launch_policy {
     bool on;          /* there is a launcher */
+    bool in_time;     /* each job of this server has a limit of seconds */
     int64_t min_rows; /* from which a training is launched whose request does not say; 0: none is */
 };
 

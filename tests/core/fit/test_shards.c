@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "fit/shards.h"
+#include "fit/loss.h"
 
 enum { ROWS = 23, INPUTS = 2, OUTPUTS = 2, MAX_K = 400 };
 

@@ -15,15 +15,16 @@ from harness import HERE, PATIENCE, Server
 TRAIN = os.environ.get("TRAIN_BIN", "")
 FAKE = os.path.join(HERE, "operate", "fake_launcher.py")
 SMALL = {"solver": "ensemble", "seed": 3, "settings": {"members": 2, "epochs": 5}, "architecture": {"width": 4, "layers": 1}}
+FIELD = {**SMALL, "output_reduction": {"kind": "kl", "modes": 2}}
 AUTO = {"seed": 3, "budget_fits": 12, "architecture": {"width": 4, "layers": 1}}
 LONG = {"solver": "ensemble", "seed": 3, "settings": {"members": 1, "epochs": 4000, "batch_size": 8},
         "architecture": {"width": 8, "layers": 2}}
 
 
-def upload(server, model, n):
+def upload(server, model, n, outputs=1):
     draw = random.Random(n)
     rows = [[draw.random(), draw.random()] for _ in range(n)]
-    body = {"inputs": rows, "outputs": [[a * a + b] for a, b in rows]}
+    body = {"inputs": rows, "outputs": [[a * a + b * (j + 1) for j in range(outputs)] for a, b in rows]}
     status, _, data = server.request("POST", f"/v1/models/{model}/data", body)
     assert status == 201, data
 
@@ -49,6 +50,7 @@ class Launcher(unittest.TestCase):
         cls.addClassCleanup(cls.end)
         upload(cls.server, "small", 20)
         upload(cls.server, "large", 40)
+        upload(cls.server, "field", 20, 6)
 
     @classmethod
     def launching(cls, *flags, folder=None, command=None, stop_s=1):
@@ -103,12 +105,13 @@ class Launcher(unittest.TestCase):
     def test_a_version_is_the_same_wherever_it_is_trained(self):
         self.mode("good")
         for request in (SMALL, {**SMALL, "solver": "nuts", "settings": {"chains": 2, "draws": 4, "warmup": 6}},
-                        {**SMALL, "start": "warm"}, AUTO):
-            with self.subTest(solver=request.get("solver"), start=request.get("start")):
-                here = self.train("small", {**request, "where": "here", "promote": False}, "succeeded", "failed")
+                        {**SMALL, "start": "warm"}, AUTO, FIELD):
+            model = "field" if request is FIELD else "small"
+            with self.subTest(request=request):
+                here = self.train(model, {**request, "where": "here", "promote": False}, "succeeded", "failed")
                 self.assertEqual((here["state"], here["where"]), ("succeeded", "here"), here["message"])
                 self.assertNotIn("where", here["request"])
-                there = self.train("small", {**request, "where": "launcher", "promote": False}, "succeeded", "failed")
+                there = self.train(model, {**request, "where": "launcher", "promote": False}, "succeeded", "failed")
                 self.assertEqual((there["state"], there["where"]), ("succeeded", "launcher"), there["message"])
                 self.assertEqual(there["request"].pop("where"), "launcher")
                 self.assertEqual(there["request"], here["request"])
@@ -183,13 +186,15 @@ class Launcher(unittest.TestCase):
     def test_silence_ends_it(self):
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder, True)
-        server = self.launching("--launch-start-s", "1", folder=folder).start()
+        server = self.launching("--launch-start-s", "1", "--launch-silent-s", "2", folder=folder).start()
         self.addCleanup(lambda: server.process.poll() is None and server.kill())
         upload(server, "small", 20)
-        self.mode("hang")
-        job = self.train("small", {**SMALL, "where": "launcher"}, "failed", "succeeded", server=server)
-        self.assertIn("did not begin within 1 s", job["message"])
-        self.wait_gone(*self.pids_now())
+        for mode, why in (("hang", ("did not begin within 1 s",)),
+                          ("silent", ("has told nothing for 2 s", "did not begin"))):  # the latter on a busy machine
+            self.mode(mode)
+            job = self.train("small", {**SMALL, "where": "launcher"}, "failed", "succeeded", server=server)
+            self.assertTrue(any(one in job["message"] for one in why), job["message"])
+            self.wait_gone(*self.pids_now())
         self.wait_no_folder(server)
         self.assertEqual(server.stop(), 0, server.log_text()[-4000:])
         # Without a launcher, or with one that is none.
@@ -235,6 +240,7 @@ class Launcher(unittest.TestCase):
         server.wait_job(job, "cancelled")
         names = sorted(os.listdir(folder))
         self.assertEqual([sum(name.endswith(end) for name in names) for end in (".pid", ".deleted")], [2, 2], names)
+        # No signal has reached the training: it has seen that its folder is gone.
         for name in names:
             if name.endswith(".pid"):
                 with open(os.path.join(folder, name), encoding="ascii") as file:
