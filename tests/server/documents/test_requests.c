@@ -61,8 +61,8 @@ static const struct refusal requests[] = {
      "solver is auto?"},
     {"{\"solver\":\"ensemble\",\"flavour\":1}",
      "request: key \"flavour\" is unknown; solver, architecture, settings, optimizer, split, "
-     "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits, space, "
-     "priority, where and auto are known"},
+     "scaling, noise, prior, calibration, output_reduction, precision, start, seed, gate, promote, "
+     "limits, space, priority, where and auto are known"},
     /* keys that belong elsewhere */
     {"{\"solver\":\"ensemble\",\"epochs\":60}",
      "request: key \"epochs\" belongs under \"settings\""},
