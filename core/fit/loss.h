@@ -8,6 +8,7 @@
 #define LOSS_H
 
 #include "fit/data.h"
+#include "losses/loss_terms.h"
 #include "fit/objective.h"
 
 struct loss {
@@ -35,6 +36,9 @@ struct objective_loss {
     double *f, *df; /* [OBJECTIVE_TILE x n_out] */
     double *part;   /* [K] a tile's gradient */
     double *memory; /* mem, of the three */
+    /* Where the objective has terms. */
+    double *factors; /* [OBJECTIVE_TILE x n_out]; mem */
+    struct loss_terms_work work;
 };
 
 /* Keeps `net` and what the objective borrows. A zeroed loss may be released. ERR_NOMEM. */

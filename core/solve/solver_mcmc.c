@@ -488,7 +488,7 @@ static struct sampler_settings sampler_settings_of(enum sampler_kind kind,
     };
 }
 
-static enum err_code count_steps(const struct solver_settings *s, int *steps, struct err *err)
+enum err_code solver_mcmc_count(const struct solver_settings *s, int *steps, struct err *err)
 {
     long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
     if (all > INT_MAX) {
@@ -513,7 +513,7 @@ static enum err_code allocate_draws(struct chains *all, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code run_chains(enum sampler_kind kind, const struct solver_problem *problem,
+enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_problem *problem,
                                 const struct solver_settings *settings,
                                 struct solver_result *result, struct err *err)
 {
@@ -531,7 +531,7 @@ static enum err_code run_chains(enum sampler_kind kind, const struct solver_prob
         all.sampler.adapt_mass = false;
     }
     all.stride = objective_n_params(&all.objective, problem->net);
-    if (count_steps(settings, &all.steps, err) != ERR_OK ||
+    if (solver_mcmc_count(settings, &all.steps, err) != ERR_OK ||
         solver_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
         return err->code;
     }
@@ -546,55 +546,3 @@ static enum err_code run_chains(enum sampler_kind kind, const struct solver_prob
     solver_tasks_release(&all.tasks);
     return err->code;
 }
-
-/* The optimal acceptance of Langevin's proposals: Roberts and Rosenthal 1998. */
-static void set_mala_defaults(struct solver_settings *settings)
-{
-    settings->target_accept = 0.574;
-}
-
-/* Vectors of a trajectory, counted for nuts, which needs the most: some for each level of a
- * tree. */
-static double trajectory_values(const struct solver_settings *s, const struct resnet *net,
-                                int n_threads)
-{
-    double threads = n_threads < s->chains ? n_threads : s->chains;
-    return threads * (40.0 + 10.0 * s->max_depth) * net->n_params;
-}
-
-/* Covariance and factor of each chain, and both again in a checkpoint. */
-static double covariance_values(const struct solver_settings *s, const struct resnet *net,
-                                int n_threads)
-{
-    double k = net->n_params;
-    double threads = n_threads < s->chains ? n_threads : s->chains;
-    return threads * 4.0 * k * k;
-}
-
-static enum err_code check_steps(const struct solver_settings *settings, struct err *err)
-{
-    int steps = 0;
-    return count_steps(settings, &steps, err);
-}
-
-#define CHAINS(code, name, set, memory)                                                            \
-    static enum err_code run_##name(const struct solver_problem *problem,                          \
-                                    const struct solver_settings *settings,                        \
-                                    struct solver_result *result, struct err *err)                 \
-    {                                                                                              \
-        return run_chains(SAMPLER_##code, problem, settings, result, err);                         \
-    }                                                                                              \
-    const struct solver_ops solver_##name##_ops = {.run = run_##name,                              \
-                                                   .values = memory,                               \
-                                                   .draws = DRAWS_OF_CHAINS,                       \
-                                                   .one_member = true,                             \
-                                                   .set_defaults = set,                            \
-                                                   .validate = check_steps,                        \
-                                                   .noises = NOISES_ALL,                           \
-                                                   .noise = NOISE_LEARNED,                         \
-                                                   .groups = "chains.accept"}
-
-CHAINS(AMCMC, amcmc, NULL, covariance_values);
-CHAINS(MALA, mala, set_mala_defaults, trajectory_values);
-CHAINS(HMC, hmc, NULL, trajectory_values);
-CHAINS(NUTS, nuts, NULL, trajectory_values);

@@ -52,7 +52,9 @@ static enum err_code split_parts(struct trainee *t, struct err *err)
 {
     struct train_rows *const parts[] = {
         [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
-    return train_rows_split(t->run->spec, &t->run->data, parts, err);
+    return train_rows_split(t->run->spec, &t->run->data, parts, err) == ERR_OK
+               ? train_noise_of_rows(t, err)
+               : err->code;
 }
 
 /* The training rows in a fold, or those in all others; scaled. */
@@ -196,6 +198,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
                     .noise_sigmas = t->noise_sigmas,
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
+        .terms = t->terms.terms,
         .start = t->warm.start,
         .all_members = t->n_folds > 1, /* folds have equally many draws */
         /* Folds differ in their random numbers too. */
@@ -414,6 +417,13 @@ static enum err_code add_feasible(struct trainee *t, struct err *err)
     return train_feasible(t, trainee_scoring(t, SCORE_FOLDS + 2 * t->n_folds).task, err);
 }
 
+static enum err_code make_terms(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    const struct data rows = train_rows_user(&t->train);
+    return train_terms_make(&spec->roles, &spec->settings, t->model, &rows, &t->terms, err);
+}
+
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
@@ -427,7 +437,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         scale_rows(&t, err) != ERR_OK || train_facts_warn(&t, err) != ERR_OK ||
         train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
-        train_noise_begin(&t, err) != ERR_OK ||
+        make_terms(&t, err) != ERR_OK || train_noise_begin(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
         add_feasible(&t, err) != ERR_OK || precision_publish(t.model, err) != ERR_OK ||
         score_model(&t, err) != ERR_OK || train_facts_judge(&t, err) != ERR_OK) {
@@ -443,5 +453,7 @@ done:
     mem_free(t.fold);
     mem_free(t.prior_sigmas);
     mem_free(t.noise_sigmas);
+    mem_free(t.own_sigmas);
+    train_terms_release(&t.terms);
     return err->code;
 }

@@ -9,6 +9,7 @@
 #include "base/names.h"
 #include "model/model.h"
 #include "solve/solver.h"
+#include "train/train_roles.h"
 
 enum train_start {
     TRAIN_COLD, /* at random */
@@ -42,6 +43,8 @@ struct train_spec {
     enum noise_kind noise;
     int n_noise_sigmas;   /* noise given: 1 or o; else 0 */
     double *noise_sigmas; /* user's units (of a log output: of its logarithm); mem */
+    struct train_roles roles; /* columns that are no targets, constraints; those of columns have been
+                                 taken when a run begins, whose data have what they say */
     struct train_prior prior;
     struct train_calibration calibration;
     enum scaler_kind input_scaling;
@@ -114,7 +117,9 @@ struct train_cross;
 struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data; /* all rows, user's units; x is finite, y finite or, where a row misses an
-                         output, NaN; `present` is found, not taken from here */
+                         output, NaN; `present` and mean_weight are found, not taken from here.
+                         Where rows have weights, noise and derivatives of their own, and kept
+                         ones, these count (fit/data.h); noise of rows is "given" */
     const unsigned char
         *failed;              /* [data.n] 1: the run failed; NULL: those without any output did */
     struct space *space;      /* of these rows, kept with the model; NULL: none */

@@ -40,6 +40,7 @@ struct train_spec train_defaults(enum solver_kind solver)
 void train_spec_release(struct train_spec *spec)
 {
     mem_free(spec->noise_sigmas);
+    train_roles_release(&spec->roles);
     spec->noise_sigmas = NULL;
     spec->n_noise_sigmas = 0;
 }
@@ -50,7 +51,11 @@ static enum err_code check_noise(const struct train_spec *spec, struct err *err)
         solver_check_fit(&spec->settings, spec->noise, err) != ERR_OK) {
         return err->code;
     }
-    if (spec->noise == NOISE_GIVEN && spec->n_noise_sigmas < 1) {
+    bool of_rows = train_roles_have(&spec->roles, TRAIN_SIGMA);
+    if (of_rows && spec->n_noise_sigmas > 0) {
+        return err_set(err, ERR_INVALID, "noise has a sigma, and rows have noise of their own");
+    }
+    if (spec->noise == NOISE_GIVEN && spec->n_noise_sigmas < 1 && !of_rows) {
         return err_set(err, ERR_INVALID, "noise is given, but its sigma is missing");
     }
     if (spec->noise != NOISE_GIVEN && spec->n_noise_sigmas > 0) {
@@ -76,6 +81,25 @@ static enum err_code check_noise(const struct train_spec *spec, struct err *err)
                        "predicted noise of outputs that are scaled by log is not supported");
     }
     return ERR_OK;
+}
+
+static enum err_code check_roles(const struct train_spec *spec, struct err *err)
+{
+    const struct train_roles *roles = &spec->roles;
+    const struct solver_asks asks = {.weights = train_roles_have(roles, TRAIN_WEIGHT),
+                                     .sigmas = train_roles_have(roles, TRAIN_SIGMA),
+                                     .derivatives = train_roles_have(roles, TRAIN_DERIVATIVE),
+                                     .constraints = roles->n_constraints > 0,
+                                     .logs = spec->settings.residual == RESIDUAL_LOG};
+    if (train_roles_validate(roles, err) != ERR_OK) {
+        return err->code;
+    }
+    if (asks.logs && spec->output_scaling == SCALER_LOG) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "residuals of logarithms and outputs that are scaled by their logarithm do "
+                       "not go together");
+    }
+    return solver_check_asks(spec->solver, &spec->settings, spec->noise, &asks, err);
 }
 
 static enum err_code check_prior(const struct train_prior *prior, struct err *err)
@@ -136,7 +160,8 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
         err_prefix(err, "architecture");
         return err->code;
     }
-    if (check_noise(spec, err) != ERR_OK || check_prior(&spec->prior, err) != ERR_OK ||
+    if (check_roles(spec, err) != ERR_OK || check_noise(spec, err) != ERR_OK ||
+        check_prior(&spec->prior, err) != ERR_OK ||
         check_calibration(&spec->calibration, spec->noise, err) != ERR_OK) {
         return err->code;
     }

@@ -33,6 +33,7 @@ void attempt_release(struct attempt *attempt)
     train_spec_release(&attempt->spec.train);
     train_spec_release(&attempt->base_spec.train);
     rows_release(&attempt->rows);
+    train_roles_rows_release(&attempt->columns);
     model_space_release(&attempt->space);
     served_unref(attempt->base);
     model_unref(attempt->model);
@@ -130,6 +131,13 @@ static enum err_code load_space(struct attempt *attempt, struct err *err)
     return ERR_OK;
 }
 
+/* Columns of the rows that are no targets, in their roles. */
+static enum err_code take_columns(struct attempt *attempt, struct err *err)
+{
+    return train_roles_apply(&attempt->spec.train.roles, &attempt->rows.data,
+                             &attempt->space.space, &attempt->columns, err);
+}
+
 /* Runs failed where rows have no output. */
 static struct train_load load_of(const struct data *data)
 {
@@ -144,7 +152,7 @@ static struct train_load load_of(const struct data *data)
 static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 {
     if (load_rows(attempt, err) != ERR_OK || load_space(attempt, err) != ERR_OK ||
-        load_base(attempt, err) != ERR_OK || read_base(attempt, err) != ERR_OK) {
+        take_columns(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK || read_base(attempt, err) != ERR_OK) {
         return err->code;
     }
     const struct data *data = &attempt->rows.data;

@@ -45,6 +45,7 @@ struct attempt {
     struct job_limits limits; /* set by attempt_read */
     bool is_read;             /* attempt_read has succeeded */
     struct rows rows;
+    struct train_roles_rows columns; /* what the rows borrow of columns that are no targets */
     struct model_space space; /* of the rows */
     struct served *base;      /* of a warm start; what an analysis reads */
     struct job_spec base_spec;

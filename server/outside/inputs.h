@@ -20,6 +20,7 @@ struct inputs {
     char *request; /* mem; the settings that the version keeps */
     struct data data;
     double *x, *y;       /* mem */
+    struct train_roles_rows columns; /* what data borrows where they are no targets */
     struct space *space; /* NULL: none */
     struct model *base;  /* NULL: none */
     struct job_spec base_spec;
