@@ -108,12 +108,16 @@ enum err_code train_roles_validate(const struct train_roles *roles, struct err *
 
 /* ---- rows ---- */
 
-/* Place of a name among n inputs or outputs; -1: it is none. */
-static int find_name(const struct space *space, bool output, int n, const char *name)
+int train_names_find(const struct train_names *names, bool output, int n, const char *name)
 {
+    char *const *list = output ? names->outputs : names->inputs;
     char *end = NULL;
-    for (int j = 0; space != NULL && j < n; j++) {
-        if (strcmp(output ? space->outputs[j].name : space->inputs[j].name, name) == 0) {
+    for (int j = 0; j < n; j++) {
+        const char *known = list != NULL ? list[j] : NULL;
+        if (names->space != NULL) {
+            known = output ? names->space->outputs[j].name : names->space->inputs[j].name;
+        }
+        if (known != NULL && strcmp(known, name) == 0) {
             return j;
         }
     }
@@ -121,12 +125,37 @@ static int find_name(const struct space *space, bool output, int n, const char *
     return place >= 0 && place < n && *end == '\0' ? (int)place : -1;
 }
 
-static enum err_code refuse_name(const char *what, const char *name, const char *kind, int n,
+static int find_name(const struct space *space, bool output, int n, const char *name)
+{
+    return train_names_find(&(struct train_names){.space = space}, output, n, name);
+}
+
+enum err_code train_names_refuse(const char *what, const char *name, const char *kind, int n,
                                  struct err *err)
 {
     return err_set(err, ERR_INVALID,
                    "%s: there is no %s %s; a name of the space, or a place from 0 to %d, is needed",
                    what, kind, name, n - 1);
+}
+
+enum err_code train_roles_check_names(const struct train_roles *roles, const struct space *space,
+                                      int d, int o, struct err *err)
+{
+    for (int i = 0; i < roles->n_constraints; i++) {
+        const struct train_constraint *c = &roles->constraints[i];
+        int input = c->input != NULL ? find_name(space, false, d, c->input) : 0;
+        if (input < 0) {
+            return train_names_refuse("constraints", c->input, "input", d, err);
+        }
+        if (c->output != NULL && find_name(space, true, o, c->output) < 0) {
+            return train_names_refuse("constraints", c->output, "output", o, err);
+        }
+        if (c->input != NULL && space != NULL && space->inputs[input].type == SPACE_CATEGORY) {
+            return err_set(err, ERR_INVALID,
+                           "constraints: input %s is a category, a number is needed", c->input);
+        }
+    }
+    return ERR_OK;
 }
 
 /* Places of the columns of all roles, from those that were uploaded as outputs: targets follow. */
@@ -140,7 +169,7 @@ static enum err_code place_columns(const struct train_roles *roles, const struct
         const struct train_column *column = &roles->columns[i];
         int c = find_name(space, true, map->n_columns, column->name);
         if (c < 0) {
-            return refuse_name("columns", column->name, "output column", map->n_columns, err);
+            return train_names_refuse("columns", column->name, "output column", map->n_columns, err);
         }
         if (target_of[c] < 0) {
             return err_set(err, ERR_INVALID, "columns: %s is there twice", column->name);
@@ -171,10 +200,10 @@ static enum err_code place_of_targets(const struct train_roles *roles, const str
         int of = find_name(space, true, map->n_columns, column->of);
         int by = column->by != NULL ? find_name(space, false, map->d, column->by) : 0;
         if (of < 0 || target_of[of] < 0) {
-            return refuse_name("columns", column->of, "output", map->n_columns, err);
+            return train_names_refuse("columns", column->of, "output", map->n_columns, err);
         }
         if (by < 0) {
-            return refuse_name("columns", column->by, "input", map->d, err);
+            return train_names_refuse("columns", column->by, "input", map->d, err);
         }
         int c = find_name(space, true, map->n_columns, column->name);
         if (column->role == TRAIN_SIGMA) {

@@ -61,6 +61,25 @@ bool train_roles_have(const struct train_roles *roles, enum train_role role);
  * ERR_INVALID. */
 enum err_code train_roles_validate(const struct train_roles *roles, struct err *err) MUST_CHECK;
 
+/* Where names come from: a space, or lists, which may be NULL as their texts may be. */
+struct train_names {
+    const struct space *space;
+    char *const *inputs;
+    char *const *outputs;
+};
+
+/* The place of a name among n inputs or outputs; -1: it is none. */
+int train_names_find(const struct train_names *names, bool output, int n, const char *name);
+
+/* The names of the constraints, for rows of d inputs and o targets in this space (NULL: none).
+ * ERR_INVALID naming one that is not there or is a category. */
+enum err_code train_roles_check_names(const struct train_roles *roles, const struct space *space,
+                                      int d, int o, struct err *err) MUST_CHECK;
+
+/* The same check of one name. */
+enum err_code train_names_refuse(const char *what, const char *name, const char *kind, int n,
+                                 struct err *err);
+
 /* ---- rows with columns of several roles ---- */
 
 /* Where they are among the columns that were uploaded as outputs. A zeroed one may be released. */

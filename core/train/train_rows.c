@@ -173,8 +173,12 @@ void train_rows_assign(const struct train_spec *spec, const struct row_groups *g
     }
 }
 
-static bool has_any_output(const struct data *data, int row)
+/* Does a row say anything: has it an output, and a weight above 0? */
+static bool says_something(const struct data *data, int row)
 {
+    if (data->weights != NULL && !(data->weights[row] > 0.0)) {
+        return false;
+    }
     const double *y = data->y + (size_t)row * (size_t)data->o;
     for (int j = 0; j < data->o; j++) {
         if (!isnan(y[j])) {
@@ -184,7 +188,7 @@ static bool has_any_output(const struct data *data, int row)
     return false;
 }
 
-/* Copies the rows of one role that have an output, in their order. index: scratch for data->n
+/* Copies the rows of one role that say something, in their order. index: scratch for data->n
  * numbers. */
 static enum err_code take_role(const struct data *data, const unsigned char *role,
                                enum split_role which, int *index, struct train_rows *rows,
@@ -192,7 +196,7 @@ static enum err_code take_role(const struct data *data, const unsigned char *rol
 {
     int n = 0;
     for (int i = 0; i < data->n; i++) {
-        if (role[i] == which && has_any_output(data, i)) {
+        if (role[i] == which && says_something(data, i)) {
             index[n++] = i;
         }
     }
@@ -216,7 +220,7 @@ enum err_code train_rows_split(const struct train_spec *spec, const struct data 
     train_rows_assign(spec, &groups, data, role);
     row_groups_release(&groups);
     for (int i = 0; i < data->n; i++) {
-        counts[role[i]] += has_any_output(data, i);
+        counts[role[i]] += says_something(data, i);
     }
     if (check_parts(spec, counts, err) != ERR_OK) {
         goto done;

@@ -8,8 +8,6 @@
 #include "base/mem.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define LOG_END 0.01 /* of the smallest distance from the shift: loss_terms.h */
 
@@ -32,30 +30,18 @@ static int column_of(const struct model *model, int j)
     return at;
 }
 
-/* Place of a name among the model's inputs or outputs; -1: it is none. */
-static int find_place(const struct model *model, bool output, const char *name)
+static struct train_names names_of(const struct model *model)
 {
-    const struct space *space = model->space;
-    int n = output ? model->o : model->d;
-    char *end = NULL;
-    for (int j = 0; space != NULL && j < n; j++) {
-        if (strcmp(output ? space->outputs[j].name : space->inputs[j].name, name) == 0) {
-            return j;
-        }
-    }
-    long place = name[0] >= '0' && name[0] <= '9' ? strtol(name, &end, 10) : -1;
-    return place >= 0 && place < n && *end == '\0' ? (int)place : -1;
+    return (struct train_names){.inputs = model->input_names, .outputs = model->output_names};
 }
 
 static enum err_code find_input(const struct model *model, const char *name, int *input,
                                 struct err *err)
 {
-    *input = find_place(model, false, name);
+    const struct train_names names = names_of(model);
+    *input = train_names_find(&names, false, model->d, name);
     if (*input < 0) {
-        return err_set(err, ERR_INVALID,
-                       "constraints: there is no input %s; a name of the space, or a place from 0 "
-                       "to %d, is needed",
-                       name, model->d - 1);
+        return train_names_refuse("constraints", name, "input", model->d, err);
     }
     if (model->space != NULL && model->space->inputs[*input].type == SPACE_CATEGORY) {
         return err_set(err, ERR_INVALID, "constraints: input %s is a category, a number is needed",
@@ -73,12 +59,10 @@ static enum err_code find_outputs(const struct model *model, const char *name, i
     if (name == NULL) {
         return ERR_OK;
     }
-    *first = *last = find_place(model, true, name);
+    const struct train_names names = names_of(model);
+    *first = *last = train_names_find(&names, true, model->o, name);
     return *first >= 0 ? ERR_OK
-                       : err_set(err, ERR_INVALID,
-                                 "constraints: there is no output %s; a name of the space, or a "
-                                 "place from 0 to %d, is needed",
-                                 name, model->o - 1);
+                       : train_names_refuse("constraints", name, "output", model->o, err);
 }
 
 /* ---- constraints ---- */

@@ -150,6 +150,10 @@ static enum err_code fit_to_rows(const struct train_request *request, struct job
         return auto_check_memory(&choice, &rows, 0, err); /* do the shapes agree? */
     }
     int outputs = count_outputs(targets, &summary);
+    if (train_roles_check_names(&spec->train.roles, space, summary.n_inputs, outputs, err) !=
+        ERR_OK) {
+        return err->code;
+    }
     train_follow_rows(&spec->train, summary.n_rows, width, outputs);
     return train_resolve(&spec->train, width, outputs, err);
 }

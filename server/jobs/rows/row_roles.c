@@ -21,6 +21,25 @@ static void leave(const struct train_roles_map *map, struct data_newest *rows)
     rows->o = map->o;
 }
 
+enum err_code row_roles_count_outputs(const struct model *version, int *outputs, struct err *err)
+{
+    struct job_spec spec = {.promote = false};
+    const char *settings = version->settings;
+    *outputs = version->o;
+    if (settings == NULL) {
+        return ERR_OK;
+    }
+    if (job_json_parse(settings, strlen(settings), &spec, err) != ERR_OK) {
+        if (err->code != ERR_NOMEM) {
+            err_clear(err); /* the settings of a registered version may be any text */
+        }
+        return err->code;
+    }
+    *outputs += spec.train.roles.n_columns;
+    train_spec_release(&spec.train);
+    return ERR_OK;
+}
+
 enum err_code row_roles_leave_targets(const struct model *version, const struct space *space,
                                       struct data_newest *rows, struct err *err)
 {

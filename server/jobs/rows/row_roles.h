@@ -18,4 +18,9 @@
 enum err_code row_roles_leave_targets(const struct model *version, const struct space *space,
                                       struct data_newest *rows, struct err *err) MUST_CHECK;
 
+/* *outputs <- how many outputs stored rows have, of which the version's are some: those that its
+ * settings take for other roles are added. ERR_NOMEM. */
+enum err_code row_roles_count_outputs(const struct model *version, int *outputs,
+                                      struct err *err) MUST_CHECK;
+
 #endif
