@@ -21,9 +21,9 @@ struct data {
      * minibatches of one set of rows are weighed alike. 0: no output is missing. */
     double present;
     /* What rows may carry beside their values; NULL: nothing. */
-    const double *weights;  /* [n] how much each counts, at least 0; 2 is the same row twice */
-    const double *sigmas;   /* [n x o] standard deviations of the noise of their outputs */
-    const double *jacobian; /* [n x o x d] derivatives of outputs by inputs; NaN: not known */
+    const double *weights;     /* [n] how much each counts, at least 0; 2 is the same row twice */
+    const double *sigmas;      /* [n x o] standard deviations of the noise of their outputs */
+    const double *jacobian;    /* [n x o x d] derivatives of outputs by inputs; NaN: not known */
     const unsigned char *kept; /* [n] 1: the user's own validation rows, which do not train */
     double mean_weight; /* of all the rows that these were taken from; 0: they have no weights */
 };

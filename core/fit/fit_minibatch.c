@@ -14,7 +14,7 @@ struct minibatch {
     struct rng *rng;
     double *params; /* [n_params] */
     int batch;
-    int *order; /* [n] */
+    int *order;            /* [n] */
     struct data_room room; /* of a minibatch */
 
     /* The current epoch. */

@@ -55,11 +55,11 @@ void objective_loss_release(struct objective_loss *self)
 
 struct tile {
     int rows;
-    int o;           /* targets of a row */
-    bool holes;      /* NaN in y: an output that the row misses, whose df is 0 */
-    const double *f; /* [rows x n_out] */
-    const double *y; /* [rows x o] */
-    double *df;      /* [rows x n_out] */
+    int o;                 /* targets of a row */
+    bool holes;            /* NaN in y: an output that the row misses, whose df is 0 */
+    const double *f;       /* [rows x n_out] */
+    const double *y;       /* [rows x o] */
+    double *df;            /* [rows x n_out] */
     const double *weights; /* [rows] or NULL */
     const double *sigmas;  /* [rows x o] or NULL */
 };
@@ -292,8 +292,8 @@ static void add_gradient(struct objective_loss *self, bool is_first, double *gra
 static void fill_factors(const struct objective *obj, const struct tile *t, const struct weights *w,
                          double *factors)
 {
-    bool fixed = obj->kind != OBJECTIVE_MSE && obj->noise != NOISE_GIVEN &&
-                 obj->noise != NOISE_ESTIMATED;
+    bool fixed =
+        obj->kind != OBJECTIVE_MSE && obj->noise != NOISE_GIVEN && obj->noise != NOISE_ESTIMATED;
     for (int c = 0; c < t->rows * t->o; c++) {
         double factor = w->each != NULL ? w->each[c % t->o] : w->common;
         if (fixed) {
@@ -305,38 +305,44 @@ static void fill_factors(const struct objective *obj, const struct tile *t, cons
     }
 }
 
-/* One tile, whose values are in self->f: its part of the loss goes to sums and to *value, its
- * gradient to grad. */
-static void add_tile(struct objective_loss *self, const struct tile *t, const double *x,
-                     const double *jacobian, const struct weights *w, struct sums *sums,
-                     double *value, bool is_first, double *grad)
+/* An evaluation: what is gathered over the tiles. */
+struct pass {
+    struct weights w;
+    struct sums sums;
+    double value; /* what is not in the sums */
+    double *grad; /* or NULL */
+};
+
+/* One tile, whose values are in self->f and whose rows are `part`. */
+static void add_tile(struct objective_loss *self, const struct tile *t, const struct data *part,
+                     struct pass *pass, bool is_first)
 {
     const struct objective *obj = &self->objective;
     const struct loss_terms *terms = obj->terms;
     const struct loss_terms_tile place = {.n = t->rows,
-                                          .x = x,
+                                          .x = part->x,
                                           .f = t->f,
                                           .df = t->df,
-                                          .jacobian = jacobian,
+                                          .jacobian = part->jacobian,
                                           .factors = self->factors};
     if (objective_predicts_noise(obj)) {
-        *value += add_predicted(t);
+        pass->value += add_predicted(t);
     } else if (terms != NULL && terms->log_shifts != NULL) {
-        add_logs(t, terms, w->common, sums);
+        add_logs(t, terms, pass->w.common, &pass->sums);
     } else if (t->weights != NULL || t->sigmas != NULL) {
-        add_weighted(t, w, sums);
+        add_weighted(t, &pass->w, &pass->sums);
     } else {
-        add_squares(t, w, &sums->squares, sums->by_output);
+        add_squares(t, &pass->w, &pass->sums.squares, pass->sums.by_output);
     }
     if (terms != NULL) {
-        fill_factors(obj, t, w, self->factors);
-        *value += loss_terms_add_values(terms, self->net, &place);
+        fill_factors(obj, t, &pass->w, self->factors);
+        pass->value += loss_terms_add_values(terms, self->net, &place);
     }
-    if (grad != NULL) {
-        add_gradient(self, is_first, grad);
+    if (pass->grad != NULL) {
+        add_gradient(self, is_first, pass->grad);
     }
     if (terms != NULL) {
-        *value += loss_terms_add_slopes(terms, self->tape, &self->work, &place, grad);
+        pass->value += loss_terms_add_slopes(terms, self->tape, &self->work, &place, pass->grad);
     }
 }
 
@@ -348,22 +354,20 @@ double objective_loss_eval(struct objective_loss *self, const struct data *rows,
     int n = rows->n;
     size_t o = (size_t)net->n_out;
     bool predicted = objective_predicts_noise(obj);
-    double value = 0.0;
     double each[ARCH_MAX_OUTPUTS];
-    struct weights w = {.common = 0.0};
     struct counts counts;
-    /* The derivative with respect to log s_j is n_j - w_j times the sum of squares; the sums are
-     * gathered in grad itself. */
-    struct sums sums = {.by_output =
-                            objective_learns_noise(obj) && grad != NULL ? grad + net->n_params
-                                                                        : NULL};
+    struct pass pass = {.value = 0.0, .grad = grad};
     count_rows(rows, &counts);
     if (!predicted) {
-        w = weights_of(obj, net, rows, params, each);
+        pass.w = weights_of(obj, net, rows, params, each);
     }
-    for (size_t j = 0; sums.by_output != NULL && j < o; j++) {
-        sums.by_output[j] = 0.0;
+    /* The derivative with respect to log s_j is n_j - w_j times the sum of squares; the sums are
+     * gathered in grad itself. */
+    double *by_output = objective_learns_noise(obj) && grad != NULL ? grad + net->n_params : NULL;
+    for (size_t j = 0; by_output != NULL && j < o; j++) {
+        by_output[j] = 0.0;
     }
+    pass.sums.by_output = by_output;
     resnet_set_params(self->tape, params);
     for (int first = 0; first < n; first += self->tile) {
         const struct data part =
@@ -380,18 +384,16 @@ double objective_loss_eval(struct objective_loss *self, const struct data *rows,
             return NAN;
         }
         resnet_forward(self->tape, t.rows, part.x, self->f);
-        add_tile(self, &t, part.x, part.jacobian, &w, &sums, &value, first == 0, grad);
+        add_tile(self, &t, &part, &pass, first == 0);
     }
-    for (size_t j = 0; sums.by_output != NULL && j < o; j++) {
-        sums.by_output[j] = rows_with(&counts, j) - w.each[j] * sums.by_output[j];
+    for (size_t j = 0; by_output != NULL && j < o; j++) {
+        by_output[j] = rows_with(&counts, j) - pass.w.each[j] * by_output[j];
     }
+    double value = pass.value;
     if (!predicted) {
-        value += value_from_sums(obj, rows, &w, &sums, &counts);
+        value += value_from_sums(obj, rows, &pass.w, &pass.sums, &counts);
     }
-    if (obj->kind == OBJECTIVE_NLP) {
-        value += objective_prior(obj, net, n, params, grad);
-    }
-    return value;
+    return obj->kind == OBJECTIVE_NLP ? value + objective_prior(obj, net, n, params, grad) : value;
 }
 
 /* ---- as a loss ---- */

@@ -19,8 +19,8 @@ static const char *const optim_names[] = {
 #include "fit/optim.def"
 #undef OPTIM
 };
-static const char *const schedule_names[] = {"constant", "cosine", "exponential", "step", "plateau",
-                                             "list"};
+static const char *const schedule_names[] = {"constant", "cosine",  "exponential",
+                                             "step",     "plateau", "list"};
 
 #define HALF_PI 1.570796326794896619
 

@@ -56,7 +56,7 @@ struct optim_settings {
     double min_factor;
     int n_rates; /* list */
     struct optim_point rates[OPTIM_MAX_RATES];
-    int history;         /* lbfgs: pairs that are kept */
+    int history; /* lbfgs: pairs that are kept */
 };
 
 struct optim_settings optim_defaults(void);

@@ -16,12 +16,17 @@
 #include "base/rng.h"
 
 /* F at w [n] and, unless grad is NULL, its gradient [n]; deterministic. */
-typedef double gradient_check_fn(void *ctx, const double *w, double *grad);
+struct gradient_check {
+    double (*fn)(void *ctx, const double *w, double *grad);
+    void *ctx;
+    int n;
+    const double *w; /* where it is checked */
+};
 
 #define GRADIENT_CHECK_DIRECTIONS 8
 
 /* *error <- the largest error over the directions; NaN where F or its gradient is. ERR_NOMEM. */
-enum err_code gradient_check(gradient_check_fn *fn, void *ctx, int n, const double *w,
-                             struct rng *rng, double *error, struct err *err) MUST_CHECK;
+enum err_code gradient_check_run(const struct gradient_check *check, struct rng *rng, double *error,
+                                 struct err *err) MUST_CHECK;
 
 #endif

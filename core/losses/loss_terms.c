@@ -78,6 +78,15 @@ double loss_terms_add_values(const struct loss_terms *terms, const struct resnet
 
 /* ---- slopes ---- */
 
+/* One tile, as loss_terms_add_slopes has it. */
+struct pass {
+    const struct loss_terms *terms;
+    struct resnet_tape *tape;
+    const struct loss_terms_work *work;
+    const struct loss_terms_tile *tile;
+    double *grad; /* [K] or NULL */
+};
+
 static bool has_slopes(const struct loss_terms *terms, const struct loss_terms_tile *tile, size_t j)
 {
     if (terms->derivatives > 0.0 && tile->jacobian != NULL) {
@@ -121,29 +130,28 @@ static double push_slopes(const struct loss_terms *terms, const struct loss_term
     return value;
 }
 
-static void add_part(const struct loss_terms_work *work, int n_params, double *grad)
+static void add_part(const struct pass *pass)
 {
-    for (int k = 0; k < n_params; k++) {
-        grad[k] += work->part[k];
+    for (int k = 0; k < pass->work->net->n_params; k++) {
+        pass->grad[k] += pass->work->part[k];
     }
 }
 
-static double add_slopes_of(const struct loss_terms *terms, struct resnet_tape *tape,
-                            const struct loss_terms_work *work, const struct loss_terms_tile *tile,
-                            size_t j, double *grad)
+/* The terms of output j's slopes. */
+static double add_slopes_of(const struct pass *pass, size_t j)
 {
-    const struct resnet *net = work->net;
-    size_t outs = (size_t)net->n_out;
-    for (size_t c = 0; c < (size_t)tile->n * outs; c++) {
+    const struct loss_terms_work *work = pass->work;
+    size_t outs = (size_t)work->net->n_out;
+    for (size_t c = 0; c < (size_t)pass->tile->n * outs; c++) {
         work->pick[c] = c % outs == j ? 1.0 : 0.0;
     }
-    resnet_backward(tape, work->pick, NULL, work->slopes);
-    double value = push_slopes(terms, tile, j, work->slopes, work->push);
-    if (grad != NULL) {
-        resnet_tangent_adjoint(tape, work->pick);
-        resnet_tangent_forward(work->tangent, tape, NULL, work->push, work->change);
+    resnet_backward(pass->tape, work->pick, NULL, work->slopes);
+    double value = push_slopes(pass->terms, pass->tile, j, work->slopes, work->push);
+    if (pass->grad != NULL) {
+        resnet_tangent_adjoint(pass->tape, work->pick);
+        resnet_tangent_forward(work->tangent, pass->tape, NULL, work->push, work->change);
         resnet_tangent_backward(work->tangent, work->none, work->part, NULL);
-        add_part(work, net->n_params, grad);
+        add_part(pass);
     }
     return value;
 }
@@ -151,64 +159,65 @@ static double add_slopes_of(const struct loss_terms *terms, struct resnet_tape *
 /* ---- periods ---- */
 
 /* work->pick <- the values of the tile's rows with input k at v. */
-static void forward_at(struct resnet_tape *tape, const struct loss_terms_work *work,
-                       const struct loss_terms_tile *tile, size_t d, size_t k, double v)
+static void forward_at(const struct pass *pass, size_t k, double v)
 {
-    memcpy(work->slopes, tile->x, (size_t)tile->n * d * sizeof *work->slopes);
-    for (size_t i = 0; i < (size_t)tile->n; i++) {
+    const struct loss_terms_work *work = pass->work;
+    size_t d = (size_t)pass->terms->d;
+    size_t n = (size_t)pass->tile->n;
+    memcpy(work->slopes, pass->tile->x, n * d * sizeof *work->slopes);
+    for (size_t i = 0; i < n; i++) {
         work->slopes[i * d + k] = v;
     }
-    resnet_forward(tape, tile->n, work->slopes, work->pick);
+    resnet_forward(pass->tape, (int)n, work->slopes, work->pick);
 }
 
-static double add_period(const struct loss_terms *terms, struct resnet_tape *tape,
-                         const struct loss_terms_work *work, const struct loss_terms_tile *tile,
-                         size_t k, double *grad)
+static double add_period(const struct pass *pass, size_t k)
 {
-    const struct resnet *net = work->net;
-    size_t d = (size_t)terms->d;
-    size_t o = (size_t)terms->o;
-    size_t outs = (size_t)net->n_out;
-    size_t cells = (size_t)tile->n * outs;
+    const struct loss_terms_work *work = pass->work;
+    const double *edges = pass->terms->edges + 2 * k;
+    size_t o = (size_t)pass->terms->o;
+    size_t outs = (size_t)work->net->n_out;
+    size_t cells = (size_t)pass->tile->n * outs;
     double value = 0.0;
-    forward_at(tape, work, tile, d, k, terms->edges[2 * k]);
+    forward_at(pass, k, edges[0]);
     memcpy(work->change, work->pick, cells * sizeof *work->change);
-    forward_at(tape, work, tile, d, k, terms->edges[2 * k + 1]);
+    forward_at(pass, k, edges[1]);
     /* change <- dF/df at the high edge; at the low one it is the opposite */
     for (size_t c = 0; c < cells; c++) {
         size_t j = c % outs;
         double gap = work->pick[c] - work->change[c];
-        double lambda = j < o ? terms->periodic * tile->factors[c / outs * o + j] : 0.0;
+        double lambda = j < o ? pass->terms->periodic * pass->tile->factors[c / outs * o + j] : 0.0;
         value += 0.5 * lambda * gap * gap;
         work->change[c] = lambda * gap;
     }
-    if (grad == NULL) {
+    if (pass->grad == NULL) {
         return value;
     }
-    resnet_backward(tape, work->change, work->part, NULL);
-    add_part(work, net->n_params, grad);
-    forward_at(tape, work, tile, d, k, terms->edges[2 * k]);
+    resnet_backward(pass->tape, work->change, work->part, NULL);
+    add_part(pass);
+    forward_at(pass, k, edges[0]);
     for (size_t c = 0; c < cells; c++) {
         work->change[c] = -work->change[c];
     }
-    resnet_backward(tape, work->change, work->part, NULL);
-    add_part(work, net->n_params, grad);
+    resnet_backward(pass->tape, work->change, work->part, NULL);
+    add_part(pass);
     return value;
 }
 
 double loss_terms_add_slopes(const struct loss_terms *terms, struct resnet_tape *tape,
-                             const struct loss_terms_work *work,
-                             const struct loss_terms_tile *tile, double *grad)
+                             const struct loss_terms_work *work, const struct loss_terms_tile *tile,
+                             double *grad)
 {
+    const struct pass pass = {terms, tape, work, tile, grad};
     double value = 0.0;
     for (size_t j = 0; j < (size_t)terms->o; j++) {
         if (has_slopes(terms, tile, j)) {
-            value += add_slopes_of(terms, tape, work, tile, j, grad);
+            value += add_slopes_of(&pass, j);
         }
     }
     for (size_t k = 0; terms->edges != NULL && terms->periodic > 0.0 && k < (size_t)terms->d; k++) {
         if (!isnan(terms->edges[2 * k])) {
-            value += add_period(terms, tape, work, tile, k, grad);
+            value += add_period(&pass, k);
         }
     }
     return value;

@@ -21,9 +21,9 @@
  * its tangent; QUiNN's is not a number there, and its fit ends with the first such prediction.
  *
  * The slopes' gradients are exact, by forward over reverse mode [1]: of output j the row's slope
- * J_j comes from one backward pass; with u = dF/dJ_j the gradient of F is that of J_j u with u held,
- * a derivative along u in the inputs. Each output with slopes takes about four times the work of a
- * gradient, however many inputs there are.
+ * J_j comes from one backward pass; with u = dF/dJ_j the gradient of F is that of J_j u with u
+ * held, a derivative along u in the inputs. Each output with slopes takes about four times the work
+ * of a gradient, however many inputs there are.
  *
  * [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6, 1994.
  */
@@ -82,7 +82,7 @@ double loss_terms_add_values(const struct loss_terms *terms, const struct resnet
  * it is NULL. Other passes over the tape follow, so this comes last of a tile.
  */
 double loss_terms_add_slopes(const struct loss_terms *terms, struct resnet_tape *tape,
-                             const struct loss_terms_work *work,
-                             const struct loss_terms_tile *tile, double *grad);
+                             const struct loss_terms_work *work, const struct loss_terms_tile *tile,
+                             double *grad);
 
 #endif

@@ -447,8 +447,8 @@ enum err_code solver_run(enum solver_kind kind, const struct solver_problem *pro
         .weights = problem->train.weights != NULL,
         .sigmas = problem->train.sigmas != NULL,
         .derivatives = problem->train.jacobian != NULL && terms != NULL,
-        .constraints = terms != NULL && (terms->signs != NULL || terms->floors != NULL ||
-                                         terms->edges != NULL),
+        .constraints = terms != NULL &&
+                       (terms->signs != NULL || terms->floors != NULL || terms->edges != NULL),
         .logs = terms != NULL && terms->log_shifts != NULL};
     enum noise_kind noise = problem->beliefs.noise;
     if (solver_check_asks(kind, settings, noise, &asks, err) != ERR_OK) {

@@ -117,8 +117,8 @@ enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise,
 enum err_code solver_check_fit(const struct solver_settings *settings, enum noise_kind noise,
                                struct err *err) MUST_CHECK;
 
-/* What a fit is asked for beyond the squares of residuals: what rows carry (fit/data.h) and terms of
- * the loss (losses/loss_terms.h). */
+/* What a fit is asked for beyond the squares of residuals: what rows carry (fit/data.h) and terms
+ * of the loss (losses/loss_terms.h). */
 struct solver_asks {
     bool weights, sigmas, derivatives; /* of rows */
     bool constraints, logs;            /* of the loss */

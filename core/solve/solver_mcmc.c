@@ -514,8 +514,8 @@ static enum err_code allocate_draws(struct chains *all, struct err *err)
 }
 
 enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_problem *problem,
-                                const struct solver_settings *settings,
-                                struct solver_result *result, struct err *err)
+                              const struct solver_settings *settings, struct solver_result *result,
+                              struct err *err)
 {
     struct chains all = {.settings = settings,
                          .sampler = sampler_settings_of(kind, settings),

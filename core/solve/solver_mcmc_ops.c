@@ -38,7 +38,7 @@ static enum err_code check_steps(const struct solver_settings *settings, struct 
                                     const struct solver_settings *settings,                        \
                                     struct solver_result *result, struct err *err)                 \
     {                                                                                              \
-        return solver_mcmc_run(SAMPLER_##code, problem, settings, result, err);                         \
+        return solver_mcmc_run(SAMPLER_##code, problem, settings, result, err);                    \
     }                                                                                              \
     const struct solver_ops solver_##name##_ops = {.run = run_##name,                              \
                                                    .weighs = true,                                 \

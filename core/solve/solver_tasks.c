@@ -202,7 +202,8 @@ enum err_code solver_check_gradient(const struct solver_problem *problem,
     rng_init(&rng, problem->seed, RNG_CHECK, 0);
     if (objective_loss_init(&self.loss, &objective, problem->net, err) == ERR_OK) {
         solver_start(problem, settings, 0, n, params);
-        if (gradient_check(checked_loss, &self, n, params, &rng, &error, err) == ERR_OK) {
+        const struct gradient_check check = {checked_loss, &self, n, params};
+        if (gradient_check_run(&check, &rng, &error, err) == ERR_OK) {
             err_kept(judge_gradient(problem, error, report, err));
         }
     }

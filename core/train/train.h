@@ -41,10 +41,10 @@ struct train_spec {
     enum solver_kind solver;
     struct solver_settings settings;
     enum noise_kind noise;
-    int n_noise_sigmas;   /* noise given: 1 or o; else 0 */
-    double *noise_sigmas; /* user's units (of a log output: of its logarithm); mem */
-    struct train_roles roles; /* columns that are no targets, constraints; those of columns have been
-                                 taken when a run begins, whose data have what they say */
+    int n_noise_sigmas;       /* noise given: 1 or o; else 0 */
+    double *noise_sigmas;     /* user's units (of a log output: of its logarithm); mem */
+    struct train_roles roles; /* columns that are no targets, constraints; those of columns have
+                                 been taken when a run begins, whose data have what they say */
     struct train_prior prior;
     struct train_calibration calibration;
     enum scaler_kind input_scaling;

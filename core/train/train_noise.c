@@ -103,14 +103,16 @@ enum err_code train_noise_of_rows(struct trainee *t, struct err *err)
         (rows.weights == NULL && train_roles_have(roles, TRAIN_WEIGHT)) ||
         (rows.jacobian == NULL && train_roles_have(roles, TRAIN_DERIVATIVE)) ||
         (rows.kept == NULL && train_roles_have(roles, TRAIN_VALIDATION))) {
-        return err_set(err, ERR_UNSUPPORTED, "columns: rows with columns of these roles are needed");
+        return err_set(err, ERR_UNSUPPORTED,
+                       "columns: rows with columns of these roles are needed");
     }
     if (rows.sigmas == NULL) {
         return ERR_OK;
     }
     if (t->run->spec->noise != NOISE_GIVEN) {
-        return err_set(err, ERR_INVALID, "rows have noise of their own, and the noise is %s, not "
-                                         "given",
+        return err_set(err, ERR_INVALID,
+                       "rows have noise of their own, and the noise is %s, not "
+                       "given",
                        noise_kind_name(t->run->spec->noise));
     }
     t->own_sigmas = mem_zalloc_array((size_t)rows.o, sizeof *t->own_sigmas);

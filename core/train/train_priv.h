@@ -12,18 +12,18 @@
 struct trainee {
     const struct train_run *run;
     struct train_rows train, kept, calibration;
-    struct train_warm warm; /* its start is NULL: cold */
-    int n_folds;            /* 1: no folds */
-    int *fold;              /* [train.n] of each training row; or NULL */
-    double *prior_sigmas;   /* [K] */
-    double *noise_sigmas;   /* [o] scaled units; NULL: not known */
+    struct train_warm warm;   /* its start is NULL: cold */
+    int n_folds;              /* 1: no folds */
+    int *fold;                /* [train.n] of each training row; or NULL */
+    double *prior_sigmas;     /* [K] */
+    double *noise_sigmas;     /* [o] scaled units; NULL: not known */
     struct train_terms terms; /* of the loss */
     /* Where rows have noise of their own: the run with their root mean square as its given noise,
      * which is that of a prediction. */
     struct train_run own_run;
     struct train_spec own_spec;
-    double *own_sigmas; /* [o] user's units */
-    struct model *model;    /* being made */
+    double *own_sigmas;  /* [o] user's units */
+    struct model *model; /* being made */
 };
 
 /* How rows are scored by published models: a task behind those of all solver runs. */

@@ -61,8 +61,8 @@ static enum err_code check_column(const struct train_roles *roles, int i, struct
             return err_set(err, ERR_INVALID, "columns: %s is there twice", column->name);
         }
         if (other->role == column->role &&
-            (single || (strcmp(other->of, column->of) == 0 &&
-                        (!by || strcmp(other->by, column->by) == 0)))) {
+            (single ||
+             (strcmp(other->of, column->of) == 0 && (!by || strcmp(other->by, column->by) == 0)))) {
             return err_set(err, ERR_INVALID, "columns: %s and %s are both the %s%s%s", other->name,
                            column->name, train_role_name(column->role), single ? "" : " of ",
                            single ? "" : column->of);
@@ -82,8 +82,7 @@ static enum err_code check_constraint(const struct train_constraint *c, struct e
         return err_set(err, ERR_INVALID,
                        "constraints: periodic is for all outputs, and has no output");
     }
-    if (c->kind == TRAIN_PERIODIC &&
-        !(isfinite(c->low) && isfinite(c->high) && c->low < c->high)) {
+    if (c->kind == TRAIN_PERIODIC && !(isfinite(c->low) && isfinite(c->high) && c->low < c->high)) {
         return err_set(err, ERR_INVALID,
                        "constraints: a period from low to high is needed, %g to %g is none", c->low,
                        c->high);
@@ -169,7 +168,8 @@ static enum err_code place_columns(const struct train_roles *roles, const struct
         const struct train_column *column = &roles->columns[i];
         int c = find_name(space, true, map->n_columns, column->name);
         if (c < 0) {
-            return train_names_refuse("columns", column->name, "output column", map->n_columns, err);
+            return train_names_refuse("columns", column->name, "output column", map->n_columns,
+                                      err);
         }
         if (target_of[c] < 0) {
             return err_set(err, ERR_INVALID, "columns: %s is there twice", column->name);
@@ -240,11 +240,11 @@ enum err_code train_roles_map(const struct train_roles *roles, const struct spac
 {
     bool sigmas = train_roles_have(roles, TRAIN_SIGMA);
     bool slopes = train_roles_have(roles, TRAIN_DERIVATIVE);
-    *map = (struct train_roles_map){
-        .d = d, .n_columns = n_columns, .weight = -1, .validation = -1};
+    *map = (struct train_roles_map){.d = d, .n_columns = n_columns, .weight = -1, .validation = -1};
     if (space != NULL && (space->d != d || space->o != n_columns)) {
-        return err_set(err, ERR_CONFLICT, "the space has %d inputs and %d outputs, the rows %d and %d",
-                       space->d, space->o, d, n_columns);
+        return err_set(err, ERR_CONFLICT,
+                       "the space has %d inputs and %d outputs, the rows %d and %d", space->d,
+                       space->o, d, n_columns);
     }
     int *target_of = new_places((size_t)n_columns);
     map->targets = new_places((size_t)n_columns);

@@ -35,10 +35,10 @@ struct names train_constraint_kind_known(void);
 
 struct train_constraint {
     enum train_constraint_kind kind;
-    char *input;   /* monotone, periodic; else NULL; mem, as the next one */
-    char *output;  /* NULL: all of them; NULL of periodic */
-    bool falling;  /* monotone */
-    double low;    /* periodic: where the period begins and ends */
+    char *input;  /* monotone, periodic; else NULL; mem, as the next one */
+    char *output; /* NULL: all of them; NULL of periodic */
+    bool falling; /* monotone */
+    double low;   /* periodic: where the period begins and ends */
     double high;
 };
 
@@ -143,7 +143,8 @@ struct train_terms {
 /*
  * What the settings, constraints and rows ask of the loss, in the scaled units of a model without
  * its posterior. rows: those that train, in the user's units. ERR_INVALID naming an input or output
- * that is not there, a category, a logarithm of what is not above log_shift; ERR_UNSUPPORTED; ERR_NOMEM.
+ * that is not there, a category, a logarithm of what is not above log_shift; ERR_UNSUPPORTED;
+ * ERR_NOMEM.
  */
 enum err_code train_terms_make(const struct train_roles *roles,
                                const struct solver_settings *settings, const struct model *model,

@@ -314,12 +314,14 @@ static void scale_sigmas(struct train_rows *rows, const struct model *model)
     }
 }
 
-/* One row's derivatives of output j [width] from the user's [d]: dz_y/dz_x = dz_y/dy dy/dx dx/dz_x.
- * What a category or a constant changes is not known. */
-static void scale_slopes(const struct model *model, const double *x, double y, int j,
-                         const double *user, double *out)
+/* The derivatives of a cell, an output of a row, from the user's: dz_y/dz_x = dz_y/dy dy/dx
+ * dx/dz_x. What a category or a constant changes is not known. */
+static void scale_slopes(const struct train_rows *rows, const struct model *model, size_t cell)
 {
-    double slope = scaler_slope(&model->out[j], y);
+    const double *x = rows->x + cell / (size_t)rows->o * (size_t)rows->d;
+    const double *user = rows->room.jacobian + cell * (size_t)rows->d;
+    double *out = rows->z_jacobian + cell * (size_t)rows->width;
+    double slope = scaler_slope(&model->out[cell % (size_t)rows->o], rows->y[cell]);
     int at = 0;
     for (int k = 0; k < model->d; k++) {
         const struct space_input *input = model->space != NULL ? &model->space->inputs[k] : NULL;
@@ -338,7 +340,6 @@ static enum err_code scale_jacobian(struct train_rows *rows, const struct model 
                                     struct err *err)
 {
     size_t o = (size_t)rows->o;
-    size_t d = (size_t)rows->d;
     size_t width = (size_t)rows->width;
     if (rows->room.jacobian == NULL) {
         return ERR_OK;
@@ -349,8 +350,7 @@ static enum err_code scale_jacobian(struct train_rows *rows, const struct model 
         return err_set(err, ERR_NOMEM, "no memory for the derivatives of %d rows", rows->n);
     }
     for (size_t c = 0; c < (size_t)rows->n * o; c++) {
-        scale_slopes(model, rows->x + c / o * d, rows->y[c], (int)(c % o),
-                     rows->room.jacobian + c * d, rows->z_jacobian + c * width);
+        scale_slopes(rows, model, c);
     }
     return ERR_OK;
 }

@@ -20,7 +20,7 @@ struct train_rows {
     double *zy;
     double *z_sigmas;   /* [n x o] scaled, as the next one; NULL: rows have none of their own */
     double *z_jacobian; /* [n x o x width]; NULL: rows have none */
-    int *places; /* [n] in the rows that they were taken from */
+    int *places;        /* [n] in the rows that they were taken from */
 };
 
 void train_rows_release(struct train_rows *rows);
@@ -42,7 +42,8 @@ void train_rows_assign(const struct train_spec *spec, const struct row_groups *g
 /*
  * All rows in their parts, by what the spec keeps out; parts [3]: zeroed ones, by enum split_role.
  * A row without any output, or of weight 0, counts for the split, since a row's role depends on its
- * place, but is left out of its part. ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
+ * place, but is left out of its part. ERR_INVALID (too few for what is wanted), ERR_LIMIT,
+ * ERR_NOMEM.
  */
 enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
                                struct train_rows *const *parts, struct err *err) MUST_CHECK;

@@ -61,8 +61,7 @@ static enum err_code find_outputs(const struct model *model, const char *name, i
     }
     const struct train_names names = names_of(model);
     *first = *last = train_names_find(&names, true, model->o, name);
-    return *first >= 0 ? ERR_OK
-                       : train_names_refuse("constraints", name, "output", model->o, err);
+    return *first >= 0 ? ERR_OK : train_names_refuse("constraints", name, "output", model->o, err);
 }
 
 /* ---- constraints ---- */
@@ -226,8 +225,8 @@ enum err_code train_terms_make(const struct train_roles *roles,
         err_kept(add_constraint(&m, &roles->constraints[i], err));
     }
     if (err->code == ERR_OK && logs) {
-        err_kept(find_logs(model, rows, settings->log_shift, out->reals + o, out->reals + 2 * o,
-                           err));
+        err_kept(
+            find_logs(model, rows, settings->log_shift, out->reals + o, out->reals + 2 * o, err));
     }
     if (err->code != ERR_OK) {
         train_terms_release(out);

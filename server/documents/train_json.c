@@ -142,8 +142,7 @@ static enum err_code read_roles(const json_t *request, struct train_spec *spec, 
     if (train_roles_json_read(request, &spec->roles, err) != ERR_OK) {
         return err->code;
     }
-    if (json_object_get(request, "noise") == NULL &&
-        train_roles_have(&spec->roles, TRAIN_SIGMA)) {
+    if (json_object_get(request, "noise") == NULL && train_roles_have(&spec->roles, TRAIN_SIGMA)) {
         spec->noise = NOISE_GIVEN;
     }
     if (!train_roles_have(&spec->roles, TRAIN_VALIDATION)) {
@@ -200,8 +199,8 @@ static enum err_code read_by_tables(const json_t *request, struct train_spec *sp
  * not stand against that, nor does what comes after the fit. */
 static bool is_plain(const json_t *request)
 {
-    static const char *const decided[] = {"architecture", "optimizer", "noise", "prior", "scaling",
-                                         "columns", "constraints"};
+    static const char *const decided[] = {"architecture", "optimizer", "noise",      "prior",
+                                          "scaling",      "columns",   "constraints"};
     static const char *const counts[] = {"members", "chains", "draws"};
     const json_t *settings = json_object_get(request, "settings");
     size_t n_counts = 0;

@@ -72,8 +72,7 @@ static const char *const directions[] = {"rising", "falling"};
 static enum err_code read_constraint(const json_t *object, const char *where,
                                      struct train_constraint *c, struct err *err)
 {
-    static const char *const keys[] = {"kind", "input", "output", "direction",
-                                       "low",  "high",  NULL};
+    static const char *const keys[] = {"kind", "input", "output", "direction", "low", "high", NULL};
     static const char *const wanted[] = {NULL, "direction", "low", "high"};
     const struct json_members members = {object, where, err};
     const struct names known = {.list = directions, .n = 2};
@@ -111,7 +110,8 @@ static enum err_code read_length(const json_t *array, const char *key, int max, 
         return ERR_OK;
     }
     if (!json_is_array(array)) {
-        return err_set(err, ERR_INVALID, "%s is %s, an array is needed", key, json_read_kind(array));
+        return err_set(err, ERR_INVALID, "%s is %s, an array is needed", key,
+                       json_read_kind(array));
     }
     if (json_array_size(array) > (size_t)max) {
         return err_set(err, ERR_LIMIT, "%s has %zu members, at most %d are allowed", key,

@@ -134,8 +134,8 @@ static enum err_code load_space(struct attempt *attempt, struct err *err)
 /* Columns of the rows that are no targets, in their roles. */
 static enum err_code take_columns(struct attempt *attempt, struct err *err)
 {
-    return train_roles_apply(&attempt->spec.train.roles, &attempt->rows.data,
-                             &attempt->space.space, &attempt->columns, err);
+    return train_roles_apply(&attempt->spec.train.roles, &attempt->rows.data, &attempt->space.space,
+                             &attempt->columns, err);
 }
 
 /* Runs failed where rows have no output. */
@@ -152,7 +152,8 @@ static struct train_load load_of(const struct data *data)
 static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 {
     if (load_rows(attempt, err) != ERR_OK || load_space(attempt, err) != ERR_OK ||
-        take_columns(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK || read_base(attempt, err) != ERR_OK) {
+        take_columns(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
+        read_base(attempt, err) != ERR_OK) {
         return err->code;
     }
     const struct data *data = &attempt->rows.data;

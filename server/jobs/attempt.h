@@ -46,8 +46,8 @@ struct attempt {
     bool is_read;             /* attempt_read has succeeded */
     struct rows rows;
     struct train_roles_rows columns; /* what the rows borrow of columns that are no targets */
-    struct model_space space; /* of the rows */
-    struct served *base;      /* of a warm start; what an analysis reads */
+    struct model_space space;        /* of the rows */
+    struct served *base;             /* of a warm start; what an analysis reads */
     struct job_spec base_spec;
     bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;

@@ -256,8 +256,9 @@ static enum err_code measure_by_first_rows(const struct drift_request *request,
                                            struct err *err)
 {
     struct two_samples both = {.range = NULL};
-    if (request->n_fresh >= 2 * request->n_rows && read_samples(request, served->model, &both, err) == ERR_OK &&
-        both.range != NULL && align_outputs(&both)) {
+    if (request->n_fresh >= 2 * request->n_rows &&
+        read_samples(request, served->model, &both, err) == ERR_OK && both.range != NULL &&
+        align_outputs(&both)) {
         const struct gate_sample first = {&both.first.data, both.range};
         const struct gate_sample newest = {&both.newest.data, both.range};
         if (score_rows(request, served, &first, &out->baseline, err) == ERR_OK &&

@@ -3,7 +3,7 @@
 """Writes loss_reference.h: QUiNN's losses of its residual network, and their gradients.
 
 For those who have QUiNN (github.com/sandialabs/quinn) and PyTorch; run it in this folder:
-PYTHONPATH=quinn python3 make_losses.py > loss_reference.h
+PYTHONPATH=quinn python3 make_losses.py | clang-format --assume-filename=x.h > loss_reference.h
 """
 
 import numpy as np
@@ -38,8 +38,7 @@ def main():
     torch.manual_seed(7)
     rng = np.random.default_rng(7)
     print("/* SPDX-License-Identifier: Apache-2.0 */")
-    print("/* Made by make_losses.py: losses of QUiNN, and their gradients, of networks with 1 and 2 outputs. */")
-    print("/* clang-format off */")
+    print("/* Made by make_losses.py: losses of QUiNN and their gradients. */")
     print("#ifndef LOSS_REFERENCE_H\n#define LOSS_REFERENCE_H\n")
     print(f"enum {{ LOSS_ROWS = {N}, LOSS_INPUTS = {D}, LOSS_WIDTH = {WIDTH}, LOSS_LAYERS = {LAYERS}, LOSS_ALL = {N_ALL} }};")
     array("loss_numbers", [LAMBDA, SHIFT, SIGMA, PRIOR, LOW, HIGH])

@@ -76,7 +76,8 @@ static enum err_code check_logs(const struct rows_check *check, const struct dat
                                           columns[c].low};
         if (kind_of(check, output, bad.column) == SCALER_LOG && columns[c].n > 0.0 &&
             !(columns[c].low > 0.0)) {
-            int target = output && check->map != NULL ? check->map->targets[bad.column] : bad.column;
+            int target =
+                output && check->map != NULL ? check->map->targets[bad.column] : bad.column;
             err_kept(refuse_log(check, &bad, output ? summary->n_inputs + target : target, err));
         }
     }

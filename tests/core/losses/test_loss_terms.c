@@ -46,16 +46,13 @@ static void expect_loss(const struct reference *r, const struct objective *objec
     double found[MAX_PARAMS];
     double size = 0.0;
     reference_net(r, &net);
-    const struct data rows = {.n = LOSS_ROWS,
-                              .d = LOSS_INPUTS,
-                              .o = r->o,
-                              .x = loss_x,
-                              .y = r->y,
-                              .jacobian = jacobian};
+    const struct data rows = {
+        .n = LOSS_ROWS, .d = LOSS_INPUTS, .o = r->o, .x = loss_x, .y = r->y, .jacobian = jacobian};
     ck_assert_int_eq(objective_loss_init(&loss, objective, &net, &err), ERR_OK);
     double at = objective_loss_eval(&loss, &rows, r->params, found);
     ck_assert_double_eq_tol(at, value, 1e-12 * fmax(1.0, fabs(value)));
-    ck_assert_double_eq_tol(objective_loss_eval(&loss, &rows, r->params, NULL), at, 1e-13 * fabs(at));
+    ck_assert_double_eq_tol(objective_loss_eval(&loss, &rows, r->params, NULL), at,
+                            1e-13 * fabs(at));
     for (int k = 0; k < net.n_params; k++) {
         size = fmax(size, fabs(grad[k]));
     }
@@ -97,7 +94,8 @@ END_TEST
 START_TEST(periodic_losses_are_those_of_quinn)
 {
     const double edges[] = {NAN, NAN, loss_numbers[LOW], loss_numbers[HIGH], NAN, NAN};
-    const struct loss_terms terms = {.d = LOSS_INPUTS, .o = 1, .periodic = loss_numbers[LAMBDA], .edges = edges};
+    const struct loss_terms terms = {
+        .d = LOSS_INPUTS, .o = 1, .periodic = loss_numbers[LAMBDA], .edges = edges};
     struct loss_terms of_two = terms;
     of_two.o = 2;
     struct objective objective = {.kind = OBJECTIVE_MSE, .terms = &terms};
@@ -195,11 +193,8 @@ static void scene_init(struct scene *s, enum objective_kind kind, enum noise_kin
     }
     memcpy(s->signs, (const signed char[]){1, 0, -1, 0, 1, 0}, sizeof s->signs);
     memcpy(s->edges, (const double[]){NAN, NAN, -0.5, 1.5, -1.0, 1.0}, sizeof s->edges);
-    s->objective = (struct objective){.kind = kind,
-                                      .noise = noise,
-                                      .noise_sigmas = s->noise,
-                                      .prior_sigma = 0.7,
-                                      .n_total = 20};
+    s->objective = (struct objective){
+        .kind = kind, .noise = noise, .noise_sigmas = s->noise, .prior_sigma = 0.7, .n_total = 20};
     s->terms = (struct loss_terms){.d = D, .o = O};
     s->n_params = objective_n_params(&s->objective, &s->net);
     ck_assert_int_le(s->n_params, MAX_PARAMS);
@@ -492,7 +487,8 @@ START_TEST(wrong_gradients_are_found)
         double share = wrong ? 0.01 : 0.0;
         double error = NAN;
         rng_init(&rng, 3, RNG_CHECK, 0);
-        ck_assert_int_eq(gradient_check(cosines, &share, 6, w, &rng, &error, &err), ERR_OK);
+        const struct gradient_check check = {cosines, &share, 6, w};
+        ck_assert_int_eq(gradient_check_run(&check, &rng, &error, &err), ERR_OK);
         ck_assert(wrong ? error > 1e-3 : error < 1e-8);
     }
 }
