@@ -79,6 +79,10 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
     if (model_has_categories(model) && check_categories(model, req, err) != ERR_OK) {
         return err->code;
     }
+    if (!draw_choice_is_all(&req->part)) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "burn_in and at are not supported here; predict of /v1 has them");
+    }
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
         !model_knows_noise(model)) {
         return err_set(err, ERR_INVALID,

@@ -42,10 +42,12 @@ struct mcmc_draws {
     bool trees;                      /* and depths */
     const double *vectors;           /* [c n x stride] */
     const struct mcmc_chain *chains; /* [c] */
+    const double *log_posterior;     /* [c n] up to a constant; NULL: not known, nor the next one */
+    const double *acceptance;        /* [c n] mean acceptance probability of the step */
 };
 
 /*
- * Adds to the report: lists "chains.*" [c]; numbers "parameters.*" and "predictions.*" (worst, a
+ * Adds to the report: lists "chains.*" [c], "chains.log_posterior" and "chains.acceptance" [c n]; numbers "parameters.*" and "predictions.*" (worst, a
  * quantile near it, median); lists "predictions.rhat", "predictions.ess_bulk" and
  * "predictions.ess_tail" [rows x o] at the rows "predictions.rows". Warnings: "rhat_parameters",
  * "rhat_predictions", "no_verdict", "few_draws", "divergences", "ebfmi", "max_depth".

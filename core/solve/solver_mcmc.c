@@ -53,6 +53,8 @@ struct chains {
     bool fits;                     /* the mode, before the chains */
     struct solver_chain_mode mode; /* params NULL: random starts */
     double *vectors;               /* [chains draws x stride] */
+    double *log_posterior;         /* [chains draws] */
+    double *acceptance;            /* [chains draws] of the step that led to the draw */
     struct mcmc_chain *stats;      /* [chains] */
 };
 
@@ -60,8 +62,9 @@ struct chains {
 struct chain {
     struct chains *all;
     int number;
-    int kept;        /* draws so far */
-    double *vectors; /* [draws x stride] of this chain */
+    int kept;                           /* draws so far */
+    double *vectors;                    /* [draws x stride] of this chain */
+    double *log_posterior, *acceptance; /* [draws] of this chain */
     struct mcmc_chain *stats;
     struct logpost logpost;
     struct whitened white;   /* coordinates of the sampler; factor NULL: the parameters are */
@@ -177,6 +180,8 @@ static enum err_code save_chain(const struct chain *chain, struct err *err)
     bytes_put_i64(&w, energy->n);
     bytes_put_f64(&w, numbers, sizeof numbers / sizeof *numbers);
     bytes_put_f64(&w, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+    bytes_put_f64(&w, chain->log_posterior, (size_t)chain->kept);
+    bytes_put_f64(&w, chain->acceptance, (size_t)chain->kept);
     bytes_put(&w, chain->begun.data, chain->begun.size);
     replay_save(&chain->replay, &w);
     return checkpoint_save(chain->all->tasks.problem->checkpoint, chain->number, &w, err);
@@ -248,6 +253,8 @@ static void read_counts(struct chain *chain, struct bytes_reader *r)
     stats->energy.change = numbers[6];
     stats->energy.last = numbers[7];
     bytes_get_f64(r, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+    bytes_get_f64(r, chain->log_posterior, (size_t)chain->kept);
+    bytes_get_f64(r, chain->acceptance, (size_t)chain->kept);
 }
 
 /* *begun: a sampler was loaded, at the beginning of a step. Otherwise the search for its first step
@@ -302,6 +309,8 @@ static void count_step(struct chain *chain, const struct sampler_info *info)
         } else {
             memcpy(draw, chain->sampler.q, (size_t)all->stride * sizeof *draw);
         }
+        chain->log_posterior[chain->kept] = chain->sampler.logp;
+        chain->acceptance[chain->kept] = info->accept;
         chain->kept++;
     }
 }
@@ -396,6 +405,8 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     (void)worker;
     chain.vectors =
         all->vectors + (size_t)number * (size_t)all->settings->draws * (size_t)all->stride;
+    chain.log_posterior = all->log_posterior + (size_t)number * (size_t)all->settings->draws;
+    chain.acceptance = all->acceptance + (size_t)number * (size_t)all->settings->draws;
     rng_init(&chain.rng, p->seed, RNG_CHAIN, (uint32_t)number);
     if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK ||
         solver_chain_mode_whiten(&all->mode, p, &which, &chain.white, err) != ERR_OK) {
@@ -448,6 +459,8 @@ static enum err_code collect_results(struct chains *all, struct solver_result *r
         .trees = sampler_builds_trees(all->sampler.kind),
         .vectors = all->vectors,
         .chains = all->stats,
+        .log_posterior = all->log_posterior,
+        .acceptance = all->acceptance,
     };
     struct solver_problem of_noise = *p;
     if (all->mode.sigmas != NULL) {
@@ -507,7 +520,10 @@ static enum err_code allocate_draws(struct chains *all, struct err *err)
     size_t m = (size_t)s->chains * (size_t)s->draws;
     all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
     all->stats = mem_zalloc_array((size_t)s->chains, sizeof *all->stats);
-    if (all->vectors == NULL || all->stats == NULL) {
+    all->log_posterior = mem_alloc_array(m, sizeof *all->log_posterior);
+    all->acceptance = mem_alloc_array(m, sizeof *all->acceptance);
+    if (all->vectors == NULL || all->stats == NULL || all->log_posterior == NULL ||
+        all->acceptance == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %zu draws of %zu parameters", m, stride);
     }
     return ERR_OK;
@@ -542,6 +558,8 @@ enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_proble
     }
     mem_free(all.vectors);
     mem_free(all.stats);
+    mem_free(all.log_posterior);
+    mem_free(all.acceptance);
     solver_chain_mode_release(&all.mode);
     solver_tasks_release(&all.tasks);
     return err->code;
