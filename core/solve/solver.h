@@ -175,6 +175,21 @@ enum err_code solver_start_find_networks(struct solver_start *start, double **ne
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
                                  struct err *err) MUST_CHECK;
 
+/* Where chains begin and how they move, as their user knows it: parameters in scaled units, the
+ * network's K and learned log s_j behind them. Borrowed. */
+struct solver_given {
+    int n;                /* parameters of a chain */
+    int n_starts;         /* chain i begins at start i modulo so many; 0: none are given */
+    const double *starts; /* [n_starts x n] */
+    const double
+        *covariance; /* [n x n] of the first proposals (amcmc), or of the posterior; NULL */
+};
+
+/* ERR_INVALID: another number of parameters, a covariance that is not positive definite; ERR_NOMEM.
+ */
+enum err_code solver_check_given(const struct solver_given *given, int n_params,
+                                 struct err *err) MUST_CHECK;
+
 struct solver_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
     struct data train;        /* scaled; train.o targets, each of which some row must have */
@@ -182,6 +197,7 @@ struct solver_problem {
     struct solver_beliefs beliefs;
     const struct loss_terms *terms;   /* of the loss; NULL: none */
     const struct solver_start *start; /* NULL: at random */
+    const struct solver_given *given; /* of chains; NULL: nothing is */
     uint64_t seed;
     int n_threads;
     bool all_members; /* a member that diverges is an error; else the others are the result */

@@ -43,6 +43,9 @@ enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_proble
                               const struct solver_settings *settings, struct solver_result *result,
                               struct err *err) MUST_CHECK;
 
+struct sampler_settings solver_mcmc_settings(enum sampler_kind kind,
+                                             const struct solver_settings *s);
+
 /* *steps <- those of a chain, warm-up included. ERR_LIMIT. */
 enum err_code solver_mcmc_count(const struct solver_settings *s, int *steps,
                                 struct err *err) MUST_CHECK;

@@ -52,6 +52,7 @@ struct chains {
     int steps;                     /* of a chain, warm-up included */
     bool fits;                     /* the mode, before the chains */
     struct solver_chain_mode mode; /* params NULL: random starts */
+    double *given_factor;          /* [stride x stride] of a given covariance; NULL: none; mem */
     double *vectors;               /* [chains draws x stride] */
     double *log_posterior;         /* [chains draws] */
     double *acceptance;            /* [chains draws] of the step that led to the draw */
@@ -123,32 +124,76 @@ static enum err_code start_from_earlier(struct chain *chain, struct err *err)
     return err->code;
 }
 
+/* The point [stride] near which a chain begins: given, the mode, or at random. */
+static void find_point(struct chain *chain, double *point)
+{
+    const struct chains *all = chain->all;
+    const struct solver_problem *p = all->tasks.problem;
+    size_t stride = (size_t)all->stride;
+    if (p->given != NULL && p->given->n_starts > 0) {
+        int at = chain->number % p->given->n_starts;
+        memcpy(point, p->given->starts + (size_t)at * stride, stride * sizeof *point);
+    } else if (all->mode.params != NULL) {
+        memcpy(point, all->mode.params, stride * sizeof *point);
+    } else {
+        fit_init_params(p->net, all->settings->init_factor, &chain->rng, point);
+        for (int k = p->net->n_params; k < all->stride; k++) {
+            point[k] = OBJECTIVE_LOG_S_MEAN;
+        }
+    }
+}
+
 static enum err_code start_sampler(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct solver_problem *p = all->tasks.problem;
-    if (p->start != NULL && chain->white.factor == NULL) {
+    bool exact = p->given != NULL && p->given->n_starts > 0;
+    if (p->start != NULL && p->given == NULL && chain->white.factor == NULL) {
         return start_from_earlier(chain, err);
     }
-    double *start = mem_alloc_array((size_t)all->stride, sizeof *start);
+    double *start = mem_zalloc_array((size_t)all->stride, sizeof *start);
     if (start == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
     }
     if (chain->white.factor != NULL) {
-        for (int k = 0; k < all->stride; k++) {
+        for (int k = 0; !exact && k < all->stride; k++) {
             start[k] = all->settings->start_spread * rng_normal(&chain->rng);
         }
-    } else if (all->mode.params != NULL) {
-        memcpy(start, all->mode.params, (size_t)all->stride * sizeof *start);
-        scatter(all, all->settings->start_spread, &chain->rng, start);
     } else {
-        fit_init_params(p->net, all->settings->init_factor, &chain->rng, start);
-        for (int k = p->net->n_params; k < all->stride; k++) {
-            start[k] = OBJECTIVE_LOG_S_MEAN;
+        find_point(chain, start);
+        if (!exact && all->mode.params != NULL) {
+            scatter(all, all->settings->start_spread, &chain->rng, start);
         }
     }
-    err_kept(sampler_init(&chain->sampler, &all->sampler, &chain->target, start, &chain->rng, err));
+    if (all->given_factor != NULL && chain->white.factor == NULL) {
+        const struct solver_chain_proposals proposals = {p->given, &all->sampler, start,
+                                                         &chain->rng};
+        err_kept(solver_chain_given_begin(&proposals, &chain->target, &chain->sampler, err));
+    } else {
+        err_kept(
+            sampler_init(&chain->sampler, &all->sampler, &chain->target, start, &chain->rng, err));
+    }
     mem_free(start);
+    return err->code;
+}
+
+/* The coordinates of a chain: those of a given covariance around its start, or solver_chain_mode's.
+ * amcmc needs none. */
+static enum err_code find_coordinates(struct chain *chain, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct solver_chain which = {.kind = all->sampler.kind,
+                                       .n_params = all->stride,
+                                       .number = chain->number,
+                                       .n_chains = all->settings->chains};
+    if (all->tasks.problem->given == NULL) {
+        return solver_chain_mode_whiten(&all->mode, all->tasks.problem, &which, &chain->white, err);
+    }
+    if (all->given_factor != NULL && sampler_uses_gradients(all->sampler.kind) &&
+        whitened_init(&chain->white, all->stride, all->stride, err) == ERR_OK) {
+        chain->white.factor = all->given_factor;
+        find_point(chain, chain->white.mean);
+    }
     return err->code;
 }
 
@@ -397,10 +442,6 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     const struct solver_problem *p = all->tasks.problem;
     struct chain chain = {
         .all = all, .number = number, .stats = &all->stats[number], .failure = ERR_INIT};
-    const struct solver_chain which = {.kind = all->sampler.kind,
-                                       .n_params = all->stride,
-                                       .number = number,
-                                       .n_chains = all->settings->chains};
     bool resumed = false;
     (void)worker;
     chain.vectors =
@@ -409,7 +450,7 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     chain.acceptance = all->acceptance + (size_t)number * (size_t)all->settings->draws;
     rng_init(&chain.rng, p->seed, RNG_CHAIN, (uint32_t)number);
     if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK ||
-        solver_chain_mode_whiten(&all->mode, p, &which, &chain.white, err) != ERR_OK) {
+        find_coordinates(&chain, err) != ERR_OK) {
         goto done;
     }
     set_target(&chain);
@@ -482,37 +523,6 @@ static enum err_code collect_results(struct chains *all, struct solver_result *r
     return ERR_OK;
 }
 
-static struct sampler_settings sampler_settings_of(enum sampler_kind kind,
-                                                   const struct solver_settings *s)
-{
-    return (struct sampler_settings){
-        .kind = kind,
-        .warmup = s->warmup,
-        .epsilon = s->epsilon,
-        .target_accept = s->target_accept,
-        .adapt_step = s->adapt_step,
-        .adapt_mass = s->adapt_mass,
-        .leapfrog_steps = s->leapfrog_steps,
-        .jitter = s->jitter,
-        .max_depth = s->max_depth,
-        .gamma = s->gamma,
-        .t0 = s->t0,
-        .tadapt = s->tadapt,
-    };
-}
-
-enum err_code solver_mcmc_count(const struct solver_settings *s, int *steps, struct err *err)
-{
-    long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
-    if (all > INT_MAX) {
-        return err_set(err, ERR_LIMIT,
-                       "warmup + draws * thin is %lld steps of a chain, at most %d are possible",
-                       all, INT_MAX);
-    }
-    *steps = (int)all;
-    return ERR_OK;
-}
-
 static enum err_code allocate_draws(struct chains *all, struct err *err)
 {
     const struct solver_settings *s = all->settings;
@@ -529,15 +539,24 @@ static enum err_code allocate_draws(struct chains *all, struct err *err)
     return ERR_OK;
 }
 
+static enum err_code check_given(struct chains *all, struct err *err)
+{
+    const struct solver_given *given = all->tasks.problem->given;
+    return given == NULL || solver_check_given(given, all->stride, err) != ERR_OK
+               ? err->code
+               : solver_chain_given_factor(given, &all->given_factor, err);
+}
+
 enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_problem *problem,
                               const struct solver_settings *settings, struct solver_result *result,
                               struct err *err)
 {
     struct chains all = {.settings = settings,
-                         .sampler = sampler_settings_of(kind, settings),
+                         .sampler = solver_mcmc_settings(kind, settings),
                          .objective = solver_objective(problem)};
     bool evidence = settings->hyperparameters == HYPER_EVIDENCE;
-    all.fits = evidence || (settings->epochs > 0 && problem->start == NULL);
+    bool starts = problem->given != NULL && problem->given->n_starts > 0;
+    all.fits = evidence || (settings->epochs > 0 && problem->start == NULL && !starts);
     int n_tasks = settings->chains + (all.fits ? solver_chain_mode_tasks(settings) : 0);
     if (evidence) {
         all.objective.kind = OBJECTIVE_NLP;
@@ -551,12 +570,14 @@ enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_proble
         solver_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
         return err->code;
     }
-    if (allocate_draws(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
+    if (check_given(&all, err) == ERR_OK && allocate_draws(&all, err) == ERR_OK &&
+        find_mode(&all, &result->report, err) == ERR_OK &&
         ranks_run(problem->checkpoint, problem->n_threads, settings->chains, run_chain, &all,
                   err) == ERR_OK) {
         err_kept(collect_results(&all, result, err));
     }
     mem_free(all.vectors);
+    mem_free(all.given_factor);
     mem_free(all.stats);
     mem_free(all.log_posterior);
     mem_free(all.acceptance);

@@ -3,6 +3,39 @@
 #include "solve/solver_chain_mode.h"
 #include "solve/solver_priv.h"
 
+#include <limits.h>
+
+struct sampler_settings solver_mcmc_settings(enum sampler_kind kind,
+                                             const struct solver_settings *s)
+{
+    return (struct sampler_settings){
+        .kind = kind,
+        .warmup = s->warmup,
+        .epsilon = s->epsilon,
+        .target_accept = s->target_accept,
+        .adapt_step = s->adapt_step,
+        .adapt_mass = s->adapt_mass,
+        .leapfrog_steps = s->leapfrog_steps,
+        .jitter = s->jitter,
+        .max_depth = s->max_depth,
+        .gamma = s->gamma,
+        .t0 = s->t0,
+        .tadapt = s->tadapt,
+    };
+}
+
+enum err_code solver_mcmc_count(const struct solver_settings *s, int *steps, struct err *err)
+{
+    long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
+    if (all > INT_MAX) {
+        return err_set(err, ERR_LIMIT,
+                       "warmup + draws * thin is %lld steps of a chain, at most %d are possible",
+                       all, INT_MAX);
+    }
+    *steps = (int)all;
+    return ERR_OK;
+}
+
 /* The optimal acceptance of Langevin's proposals: Roberts and Rosenthal 1998. */
 static void set_mala_defaults(struct solver_settings *settings)
 {

@@ -186,6 +186,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
     double share = (1.0 - start) / (double)t->n_folds;
+    const struct solver_given given = train_given(&spec->chains);
     struct train_part part = {.run = t->run,
                               .number = fold + 1,
                               .from = start + share * fold,
@@ -199,6 +200,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
         .terms = t->terms.terms,
+        .given = spec->chains.n > 0 ? &given : NULL,
         .start = t->warm.start,
         .all_members = t->n_folds > 1, /* folds have equally many draws */
         /* Folds differ in their random numbers too. */

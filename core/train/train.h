@@ -35,6 +35,18 @@ struct train_calibration {
     bool normalised; /* scores over the predicted standard deviation */
 };
 
+/* Where chains begin and how they move (solver_given); arrays are mem. */
+struct train_chains {
+    int n;              /* parameters */
+    int n_starts;       /* 0: none are given */
+    double *starts;     /* [n_starts x n] */
+    double *covariance; /* [n x n]; NULL: none */
+};
+
+#define TRAIN_MAX_STARTS 256
+/* Numbers of both, which the version keeps with its settings, in a text of MODEL_MAX_TEXT_BYTES. */
+#define TRAIN_MAX_GIVEN 36000
+
 /* Release with train_spec_release; a copy borrows. */
 struct train_spec {
     struct arch arch; /* inputs and outputs 0: taken from the data */
@@ -45,6 +57,7 @@ struct train_spec {
     double *noise_sigmas;     /* user's units (of a log output: of its logarithm); mem */
     struct train_roles roles; /* columns that are no targets, constraints; those of columns have
                                  been taken when a run begins, whose data have what they say */
+    struct train_chains chains;
     struct train_prior prior;
     struct train_calibration calibration;
     enum scaler_kind input_scaling;

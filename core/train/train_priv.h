@@ -26,6 +26,9 @@ struct trainee {
     struct model *model; /* being made */
 };
 
+/* What a request gives of chains, as solvers take it. */
+struct solver_given train_given(const struct train_chains *chains);
+
 /* How rows are scored by published models: a task behind those of all solver runs. */
 struct evaluation_run trainee_scoring(const struct trainee *t, int number);
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "train/train_priv.h"
 
 #include <math.h>
 
@@ -41,6 +42,9 @@ void train_spec_release(struct train_spec *spec)
 {
     mem_free(spec->noise_sigmas);
     train_roles_release(&spec->roles);
+    mem_free(spec->chains.starts);
+    mem_free(spec->chains.covariance);
+    spec->chains = (struct train_chains){.n = 0};
     spec->noise_sigmas = NULL;
     spec->n_noise_sigmas = 0;
 }
@@ -102,6 +106,34 @@ static enum err_code check_roles(const struct train_spec *spec, struct err *err)
     return solver_check_asks(spec->solver, &spec->settings, spec->noise, &asks, err);
 }
 
+struct solver_given train_given(const struct train_chains *chains)
+{
+    return (struct solver_given){.n = chains->n,
+                                 .n_starts = chains->n_starts,
+                                 .starts = chains->starts,
+                                 .covariance = chains->covariance};
+}
+
+static enum err_code check_chains(const struct train_spec *spec, struct err *err)
+{
+    if (spec->chains.n == 0) {
+        return ERR_OK;
+    }
+    if (!solver_samples(spec->solver)) {
+        return err_set(err, ERR_INVALID, "chains are of amcmc, mala, hmc and nuts, and %s has none",
+                       solver_name(spec->solver));
+    }
+    if (spec->settings.hyperparameters == HYPER_EVIDENCE) {
+        return err_set(err, ERR_INVALID,
+                       "chains: with hyperparameters by evidence the chains begin at its networks; "
+                       "hyperparameters given take other starts and covariances");
+    }
+    if (spec->start == TRAIN_WARM) {
+        return err_set(err, ERR_INVALID, "chains: a warm start begins at earlier chains");
+    }
+    return ERR_OK;
+}
+
 static enum err_code check_prior(const struct train_prior *prior, struct err *err)
 {
     const double values[] = {prior->sigma, prior->pre, prior->post, prior->blocks};
@@ -160,8 +192,8 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
         err_prefix(err, "architecture");
         return err->code;
     }
-    if (check_roles(spec, err) != ERR_OK || check_noise(spec, err) != ERR_OK ||
-        check_prior(&spec->prior, err) != ERR_OK ||
+    if (check_roles(spec, err) != ERR_OK || check_chains(spec, err) != ERR_OK ||
+        check_noise(spec, err) != ERR_OK || check_prior(&spec->prior, err) != ERR_OK ||
         check_calibration(&spec->calibration, spec->noise, err) != ERR_OK) {
         return err->code;
     }
@@ -223,7 +255,12 @@ static enum err_code check_size(const struct train_spec *spec, struct err *err)
     if (resnet_init(&net, &spec->arch, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(solver_check_size(spec->solver, &spec->settings, &net, spec->prior.flat, err));
+    if (solver_check_size(spec->solver, &spec->settings, &net, spec->prior.flat, err) == ERR_OK &&
+        spec->chains.n > 0) {
+        const struct solver_given given = train_given(&spec->chains);
+        int learned = spec->noise == NOISE_LEARNED ? net.n_out : 0;
+        err_kept(solver_check_given(&given, net.n_params + learned, err));
+    }
     resnet_release(&net);
     return err->code;
 }

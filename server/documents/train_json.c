@@ -220,7 +220,9 @@ static enum err_code read_training(const json_t *request, struct train_spec *spe
     if (read_architecture(request, spec, err) != ERR_OK ||
         read_optimizer(request, spec, err) != ERR_OK ||
         read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
-        read_roles(request, spec, err) != ERR_OK || read_prior(request, spec, err) != ERR_OK ||
+        read_roles(request, spec, err) != ERR_OK ||
+        train_chains_json_read(request, &spec->chains, err) != ERR_OK ||
+        read_prior(request, spec, err) != ERR_OK ||
         model_json_read_precision(request, "request", &spec->precision, err) != ERR_OK) {
         return err->code;
     }
@@ -379,6 +381,7 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
         write_noise(json, train);
     }
     train_roles_json_write(json, &train->roles);
+    train_chains_json_write(json, &train->chains);
     if ((known & AUTO_FIXED_PRIOR) != 0) {
         write_prior(json, &train->prior);
     }

@@ -192,7 +192,75 @@ enum err_code train_rates_json_read(const json_t *schedule, struct optim_setting
     return ERR_OK;
 }
 
+/* *out (mem) <- n rows of *k numbers; *k 0: it is set by the first row. */
+static enum err_code read_rows(const json_t *array, const char *what, int n, int *k, double **out,
+                               struct err *err)
+{
+    const json_t *first = json_array_get(array, 0);
+    if (*k == 0 && json_is_array(first)) {
+        *k = json_array_size(first) <= ARCH_MAX_PARAMS ? (int)json_array_size(first) : 0;
+    }
+    if (*k == 0) {
+        return err_set(err, ERR_INVALID, "%s: an array of arrays of numbers is needed", what);
+    }
+    *out = mem_alloc_array((size_t)n, (size_t)*k * sizeof **out);
+    return *out != NULL ? json_read_matrix(array, what, n, *k, *out, err)
+                        : err_set(err, ERR_NOMEM, "no memory for a training request");
+}
+
+enum err_code train_chains_json_read(const json_t *request, struct train_chains *chains,
+                                     struct err *err)
+{
+    static const char *const keys[] = {"starts", "covariance", NULL};
+    const json_t *object = json_object_get(request, "chains");
+    int n = 0;
+    if (object == NULL || json_is_null(object)) {
+        return ERR_OK;
+    }
+    const json_t *starts = json_object_get(object, "starts");
+    const json_t *covariance = json_object_get(object, "covariance");
+    if (json_read_check_keys(object, "chains", keys, err) != ERR_OK ||
+        read_length(starts, "chains: starts", TRAIN_MAX_STARTS, &chains->n_starts, err) != ERR_OK ||
+        read_length(covariance, "chains: covariance", TRAIN_MAX_GIVEN, &n, err) != ERR_OK) {
+        return err->code;
+    }
+    if (chains->n_starts > 0 && read_rows(starts, "chains: starts", chains->n_starts, &chains->n,
+                                          &chains->starts, err) != ERR_OK) {
+        return err->code;
+    }
+    if (n > 0 && chains->n > 0 && n != chains->n) {
+        return err_set(err, ERR_INVALID,
+                       "chains: the covariance is of %d parameters, the starts have %d", n,
+                       chains->n);
+    }
+    chains->n = n > 0 ? n : chains->n;
+    double numbers = (double)chains->n * ((double)chains->n_starts + n);
+    if (numbers > TRAIN_MAX_GIVEN) {
+        return err_set(err, ERR_LIMIT,
+                       "chains: starts and covariance have %.0f numbers, at most %d are allowed",
+                       numbers, TRAIN_MAX_GIVEN);
+    }
+    return n > 0 ? read_rows(covariance, "chains: covariance", n, &n, &chains->covariance, err)
+                 : err->code;
+}
+
 /* ---- writing ---- */
+
+void train_chains_json_write(struct json_write *json, const struct train_chains *chains)
+{
+    size_t n = (size_t)chains->n;
+    if (chains->n == 0) {
+        return;
+    }
+    json_write_object(json, "chains");
+    if (chains->n_starts > 0) {
+        json_write_matrix(json, "starts", chains->starts, (size_t)chains->n_starts, n);
+    }
+    if (chains->covariance != NULL) {
+        json_write_matrix(json, "covariance", chains->covariance, n, n);
+    }
+    json_write_object_end(json);
+}
 
 static void write_if(struct json_write *json, const char *key, const char *value)
 {

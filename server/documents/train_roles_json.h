@@ -9,14 +9,15 @@
  *                  {"kind":"positive","output":"y"},
  *                  {"kind":"periodic","input":"angle","low":0,"high":6.283}]
  *
- * and the list of a schedule, "rates":[[epoch, rate], ..].
+ * the list of a schedule, "rates":[[epoch, rate], ..], and what is given of chains,
+ * "chains":{"starts":[[..]], "covariance":[[..]]}.
  */
 #ifndef TRAIN_ROLES_JSON_H
 #define TRAIN_ROLES_JSON_H
 
 #include "fit/optim.h"
 #include "formats/json_write.h"
-#include "train/train_roles.h"
+#include "train/train.h"
 
 #include <jansson.h>
 
@@ -32,5 +33,11 @@ void train_roles_json_write(struct json_write *json, const struct train_roles *r
 enum err_code train_rates_json_read(const json_t *schedule, struct optim_settings *settings,
                                     struct err *err) MUST_CHECK;
 void train_rates_json_write(struct json_write *json, const struct optim_settings *settings);
+
+/* The member of a request, which may be absent. On failure the caller releases what was read.
+ * ERR_INVALID naming the place; ERR_LIMIT; ERR_NOMEM. */
+enum err_code train_chains_json_read(const json_t *request, struct train_chains *chains,
+                                     struct err *err) MUST_CHECK;
+void train_chains_json_write(struct json_write *json, const struct train_chains *chains);
 
 #endif
