@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "background.h"
 
+#include <string.h>
+
+#include "launch_setup.h"
+
 #define MEGABYTE 1000000
 
 static enum err_code start_events(struct app *app, struct err *err)
@@ -12,6 +16,7 @@ static enum err_code start_events(struct app *app, struct err *err)
 static enum err_code start_trainer(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
+    struct launch_settings launch;
     struct trainer_settings settings = {
         .attempt = {.db = app->db,
                     .models = app->models,
@@ -22,9 +27,12 @@ static enum err_code start_trainer(struct app *app, struct err *err)
                             .bytes = (int64_t)config->train_memory_mb * MEGABYTE},
                     .checkpoint_ms = config->checkpoint_ms},
         .events = app->events,
+        .launch = &launch,
         .nice = config->train_nice,
     };
-    return trainer_start(&settings, &app->trainer, err);
+    return launch_setup(config, app->log, &launch, err) == ERR_OK
+               ? trainer_start(&settings, &app->trainer, err)
+               : err->code;
 }
 
 static enum err_code start_keeper(struct app *app, struct err *err)
@@ -38,6 +46,8 @@ static enum err_code start_keeper(struct app *app, struct err *err)
         .n_threads = 1,
         .train_threads = app->config->train_threads,
         .max_train_bytes = (int64_t)app->config->train_memory_mb * MEGABYTE,
+        .launch = {.on = strcmp(app->config->launcher, "none") != 0,
+                   .min_rows = app->config->launch_rows},
     };
     return keeper_start(&settings, &app->keeper, err);
 }

@@ -7,6 +7,7 @@ usage: deploy.py TOP FOLDER SCHEMA, as tests/deploy.sh calls it: FOLDER has kust
 
 import json
 import os
+import subprocess
 import sys
 
 import helm_python
@@ -102,6 +103,11 @@ def main():
         for container in document["spec"].get("containers", []):
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [container]}}
             problems += check_schemas("kserve", [pod])
+    problems += check_schemas("launcher.yaml", documents(os.path.join(top, "deploy/kubernetes/launcher.yaml")))
+    job = subprocess.run(["sh", os.path.join(top, "deploy/kubernetes/launch.sh"), "train", "a \"b\" \\c"], check=True,
+                         env={**os.environ, "DRY_RUN": "1", "IMAGE": "image", "CLAIM": "claim"}, capture_output=True, text=True)
+    problems += check_schemas("launch.sh", [json.loads(job.stdout)])
+    print("launcher.yaml and the Job of launch.sh")
     if os.path.exists(schema):
         problems += check_compose(os.path.join(top, "deploy/compose.yaml"), schema)
         print("compose.yaml against its schema")

@@ -30,7 +30,7 @@ if has promtool; then
     good promtool check rules "$top/deploy/alerts.yml"
     good promtool check config --syntax-only "$top/deploy/prometheus.yml"
 fi
-for script in "$top"/deploy/slurm/*.sbatch; do good sh -n "$script"; done
+for script in "$top"/deploy/slurm/*.sbatch "$top"/deploy/kubernetes/launch.sh; do good sh -n "$script"; done
 
 if command -v kustomize >/dev/null; then
     kustomize build "$top/deploy/kubernetes/base" >"$work/kustomize.yaml"

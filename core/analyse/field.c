@@ -23,7 +23,10 @@ static enum err_code model_values(const struct field *field, const struct field_
     struct predict_result result;
     size_t o = (size_t)field->o;
     size_t all = (size_t)of->model->o;
+    bool decoded = of->model->reduction != NULL; /* only what is needed then */
     const struct predict_request request = {.n = rows->n,
+                                            .n_outputs = decoded ? field->o : 0,
+                                            .outputs = decoded ? of->outputs : NULL,
                                             .x = rows->x,
                                             .want = PREDICT_SAMPLES,
                                             .n_samples = rows->m,
@@ -33,6 +36,10 @@ static enum err_code model_values(const struct field *field, const struct field_
                                             .n_threads = 1};
     if (predict_run(of->model, &request, scratch, &result, err) != ERR_OK) {
         return err->code;
+    }
+    if (decoded) {
+        memcpy(y, result.samples, (size_t)rows->m * (size_t)rows->n * o * sizeof *y);
+        return ERR_OK;
     }
     for (size_t i = 0; i < (size_t)rows->m * (size_t)rows->n; i++) {
         for (size_t a = 0; a < o; a++) {
@@ -160,9 +167,56 @@ static void draw_jacobian(struct slopes *s, double *jac)
 }
 
 static enum err_code model_jacobian(const struct field *field, const struct field_rows *rows,
+                                    struct arena *scratch, double *jac, struct err *err);
+
+/* Of outputs that are decoded: sum_i V_ji of the derivatives of the coefficients. */
+static enum err_code decoded_jacobian(const struct field *field, const struct field_rows *rows,
+                                      struct arena *scratch, double *jac, struct err *err)
+{
+    const struct field_model *of = field->ctx;
+    const struct reduction *r = of->model->reduction;
+    struct model view;
+    struct field_model of_view = *of;
+    struct field coefficients = *field;
+    size_t k = (size_t)r->k;
+    size_t o = (size_t)field->o;
+    size_t d = (size_t)field->d;
+    size_t n = (size_t)rows->m * (size_t)rows->n;
+    int *all = arena_alloc_array(scratch, k, sizeof *all);
+    double *slopes = arena_alloc_array(scratch, n * k * d, sizeof *slopes);
+    if (all == NULL || slopes == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for derivatives");
+    }
+    for (int i = 0; i < r->k; i++) {
+        all[i] = i;
+    }
+    model_view_coefficients(of->model, &view);
+    of_view.model = &view;
+    of_view.outputs = all;
+    coefficients.o = r->k;
+    coefficients.ctx = &of_view;
+    if (model_jacobian(&coefficients, rows, scratch, slopes, err) != ERR_OK) {
+        return err->code;
+    }
+    memset(jac, 0, n * o * d * sizeof *jac);
+    for (size_t q = 0; q < n * o; q++) {
+        const double *v = r->modes + of->outputs[q % o];
+        for (size_t i = 0; i < k; i++) {
+            for (size_t b = 0; b < d; b++) {
+                jac[q * d + b] += v[i * (size_t)r->p] * slopes[(q / o * k + i) * d + b];
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code model_jacobian(const struct field *field, const struct field_rows *rows,
                                     struct arena *scratch, double *jac, struct err *err)
 {
     const struct field_model *of = field->ctx;
+    if (of->model->reduction != NULL) {
+        return decoded_jacobian(field, rows, scratch, jac, err);
+    }
     const struct model *model = of->model;
     struct slopes s = {.field = field, .model = model, .n = rows->n, .x = rows->x};
     const struct scaler_rows inputs = {

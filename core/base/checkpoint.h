@@ -27,6 +27,7 @@ struct checkpoint {
     /* Processes that share the tasks (base/ranks.h); NULL: this one does them all. A checkpoint
      * that passes on to another one has that one's. */
     struct ranks_checkpoint *ranks;
+    int first; /* of its tasks in the numbering that all tasks of the ranks have */
 };
 
 /* Each function accepts NULL, with which nothing is due, found or saved. */

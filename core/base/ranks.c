@@ -24,10 +24,10 @@ static void drop_states(struct ranks_checkpoint *self)
     self->n_states = 0;
 }
 
-static struct ranks_state *find_state(struct ranks_checkpoint *self, int task)
+static struct ranks_state *find_state(struct ranks_checkpoint *self, int task, bool told)
 {
     for (int i = self->n_states - 1; i >= 0; i--) {
-        if (self->states[i].task == task) {
+        if (self->states[i].task == task && self->states[i].told == told) {
             return &self->states[i];
         }
     }
@@ -35,7 +35,7 @@ static struct ranks_state *find_state(struct ranks_checkpoint *self, int task)
 }
 
 /* Room for one more; NULL: no memory. */
-static struct ranks_state *new_state(struct ranks_checkpoint *self, int task)
+static struct ranks_state *new_state(struct ranks_checkpoint *self, int task, bool told)
 {
     if (self->n_states == self->capacity) {
         int capacity = self->capacity > 0 ? 2 * self->capacity : 16;
@@ -47,24 +47,24 @@ static struct ranks_state *new_state(struct ranks_checkpoint *self, int task)
         self->states = states;
         self->capacity = capacity;
     }
-    self->states[self->n_states] = (struct ranks_state){.task = task, .bytes = NULL};
+    self->states[self->n_states] = (struct ranks_state){.task = task, .told = told};
     return &self->states[self->n_states++];
 }
 
-/* A copy in place of the task's former state. */
-static enum err_code remember(struct ranks_checkpoint *self, int task, const void *bytes,
-                              size_t n_bytes, struct err *err)
+/* In place of the task's former state; takes the bytes (mem; NULL: there was no memory). */
+static enum err_code remember(struct ranks_checkpoint *self, const struct ranks_state *what,
+                              struct err *err)
 {
-    void *copy = mem_dup(bytes, n_bytes);
+    void *copy = what->bytes;
     pthread_mutex_lock(&self->lock);
-    struct ranks_state *state = find_state(self, task);
+    struct ranks_state *state = find_state(self, what->task, what->told);
     if (state == NULL && copy != NULL) {
-        state = new_state(self, task);
+        state = new_state(self, what->task, what->told);
     }
     if (state != NULL && copy != NULL) {
         mem_free(state->bytes);
         state->bytes = copy;
-        state->n_bytes = n_bytes;
+        state->n_bytes = what->n_bytes;
         copy = NULL;
     } else {
         err_set(err, ERR_NOMEM, "no memory for the state of a task");
@@ -74,12 +74,20 @@ static enum err_code remember(struct ranks_checkpoint *self, int task, const voi
     return err->code;
 }
 
+static enum err_code remember_copy(struct ranks_checkpoint *self, int task, const void *bytes,
+                                   size_t n_bytes, struct err *err)
+{
+    const struct ranks_state state = {
+        .task = task, .bytes = mem_dup(bytes, n_bytes), .n_bytes = n_bytes};
+    return remember(self, &state, err);
+}
+
 /* Hands the state over: a task asks once. */
 static enum err_code take(struct ranks_checkpoint *self, int task, void **bytes, size_t *n_bytes,
                           struct err *err)
 {
     pthread_mutex_lock(&self->lock);
-    struct ranks_state *state = find_state(self, task);
+    struct ranks_state *state = find_state(self, task, false);
     bool found = state != NULL && state->bytes != NULL;
     if (found) {
         *bytes = state->bytes;
@@ -151,7 +159,7 @@ static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes
     if (self->phase == RANKS_REPLAY || (!apart && self->ranks->rank != 0)) {
         return ERR_OK;
     }
-    if (apart && self->ranks->n > 1 && remember(self, task, bytes, n_bytes, err) != ERR_OK) {
+    if (apart && self->ranks->n > 1 && remember_copy(self, task, bytes, n_bytes, err) != ERR_OK) {
         return err->code;
     }
     return self->kept != NULL ? self->kept->save(self->kept->ctx, task, bytes, n_bytes, err)
@@ -182,7 +190,8 @@ static enum err_code load_together(struct ranks_checkpoint *self, int task, void
     if (self->ranks->rank == 0) {
         void *own = NULL;
         size_t n_own = 0;
-        err_kept(load_kept(self, task, &own, &n_own, &found));
+        enum err_code code = load_kept(self, task, &own, &n_own, &found);
+        found.code = code; /* one that was not found may be told by the code alone */
         put_error(&w, &found);
         bytes_put(&w, own, n_own);
         mem_free(own);
@@ -218,7 +227,7 @@ static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, st
     }
     enum err_code code = load_kept(self, task, bytes, n_bytes, err);
     if (code == ERR_OK && self->phase == RANKS_APART &&
-        remember(self, task, *bytes, *n_bytes, err) != ERR_OK) {
+        remember_copy(self, task, *bytes, *n_bytes, err) != ERR_OK) {
         mem_free(*bytes);
         *bytes = NULL;
         return err->code;
@@ -247,9 +256,27 @@ void ranks_checkpoint_release(struct ranks_checkpoint *self)
     pthread_mutex_destroy(&self->lock);
 }
 
+int ranks_count(const struct checkpoint *checkpoint)
+{
+    return checkpoint != NULL && checkpoint->ranks != NULL ? checkpoint->ranks->ranks->n : 1;
+}
+
+const struct checkpoint *ranks_kept(const struct checkpoint *checkpoint)
+{
+    return checkpoint != NULL && checkpoint->ranks != NULL ? checkpoint->ranks->kept : checkpoint;
+}
+
+const struct ranks *ranks_together(const struct checkpoint *checkpoint)
+{
+    return ranks_are_several(checkpoint) && checkpoint->ranks->phase == RANKS_TOGETHER &&
+                   checkpoint->ranks->ranks->swap != NULL
+               ? checkpoint->ranks->ranks
+               : NULL;
+}
+
 bool ranks_are_several(const struct checkpoint *checkpoint)
 {
-    return checkpoint != NULL && checkpoint->ranks != NULL && checkpoint->ranks->ranks->n > 1;
+    return ranks_count(checkpoint) > 1;
 }
 
 bool ranks_is_replay(const struct checkpoint *checkpoint)
@@ -257,7 +284,70 @@ bool ranks_is_replay(const struct checkpoint *checkpoint)
     return ranks_are_several(checkpoint) && checkpoint->ranks->phase == RANKS_REPLAY;
 }
 
+/* ---- what tasks tell ---- */
+
+enum err_code ranks_tell(const struct checkpoint *checkpoint, int task,
+                         const struct ranks_piece *pieces, int n, struct err *err)
+{
+    struct ranks_state state = {.told = true};
+    if (!ranks_are_several(checkpoint) || checkpoint->ranks->phase != RANKS_APART) {
+        return ERR_OK;
+    }
+    for (int i = 0; i < n; i++) {
+        state.n_bytes += pieces[i].n_bytes;
+    }
+    state.task = checkpoint->first + task;
+    char *to = mem_alloc(state.n_bytes);
+    state.bytes = to;
+    for (int i = 0; i < n && to != NULL; i++) {
+        if (pieces[i].n_bytes > 0) {
+            memcpy(to, pieces[i].bytes, pieces[i].n_bytes);
+        }
+        to += pieces[i].n_bytes;
+    }
+    return remember(checkpoint->ranks, &state, err);
+}
+
+bool ranks_hear(const struct checkpoint *checkpoint, int task, const struct ranks_piece *pieces,
+                int n)
+{
+    size_t n_bytes = 0;
+    char *bytes = NULL;
+    if (!ranks_is_replay(checkpoint)) {
+        return false;
+    }
+    struct ranks_checkpoint *self = checkpoint->ranks;
+    for (int i = 0; i < n; i++) {
+        n_bytes += pieces[i].n_bytes;
+    }
+    pthread_mutex_lock(&self->lock);
+    struct ranks_state *state = find_state(self, checkpoint->first + task, true);
+    if (state != NULL && state->n_bytes == n_bytes) {
+        bytes = state->bytes;
+        state->bytes = NULL;
+    }
+    pthread_mutex_unlock(&self->lock);
+    bool heard = bytes != NULL;
+    const char *at = bytes;
+    for (int i = 0; i < n && heard; i++) {
+        if (pieces[i].n_bytes > 0) {
+            memcpy(pieces[i].bytes, at, pieces[i].n_bytes);
+        }
+        at += pieces[i].n_bytes;
+    }
+    mem_free(bytes);
+    return heard;
+}
+
 /* ---- tasks ---- */
+
+static void enter(struct ranks_checkpoint *self, enum ranks_phase phase)
+{
+    self->phase = phase;
+    if (self->ranks->enter != NULL) {
+        self->ranks->enter(self->ranks->ctx, phase);
+    }
+}
 
 struct share {
     par_fn *fn;
@@ -301,6 +391,7 @@ static enum err_code exchange_states(struct ranks_checkpoint *self, const struct
     for (int i = 0; i < self->n_states && own->code == ERR_OK; i++) {
         const struct ranks_state *state = &self->states[i];
         bytes_put_i64(&w, state->task);
+        bytes_put_u32(&w, state->told);
         bytes_put_i64(&w, (int64_t)state->n_bytes);
         bytes_put(&w, state->bytes, state->n_bytes);
     }
@@ -313,12 +404,17 @@ static enum err_code exchange_states(struct ranks_checkpoint *self, const struct
         get_error(&r, err);
         while (err->code == ERR_OK && !r.failed && r.left > 0) {
             int64_t task = bytes_get_i64(&r);
+            bool told = bytes_get_int(&r, 1) == 1;
             int64_t n_bytes = bytes_get_i64(&r);
             const void *bytes = n_bytes >= 0 ? bytes_get(&r, (size_t)n_bytes) : NULL;
             if (bytes == NULL || task < 0 || task > INT_MAX) {
                 r.failed = true;
             } else if (rank != self->ranks->rank) {
-                err_kept(remember(self, (int)task, bytes, (size_t)n_bytes, err));
+                const struct ranks_state state = {.task = (int)task,
+                                                  .told = told,
+                                                  .bytes = mem_dup(bytes, (size_t)n_bytes),
+                                                  .n_bytes = (size_t)n_bytes};
+                err_kept(remember(self, &state, err));
             }
         }
         if (r.failed && err->code == ERR_OK) {
@@ -341,14 +437,14 @@ enum err_code ranks_run(const struct checkpoint *checkpoint, int n_threads, int 
     struct share share = {.fn = fn, .ctx = ctx, .rank = self->ranks->rank, .n = self->ranks->n};
     int n_own = count_own(n_tasks, share.rank, share.n);
     struct err own = ERR_INIT;
-    self->phase = RANKS_APART;
+    enter(self, RANKS_APART);
     err_kept(par_run(n_threads, n_own, run_own, &share, &own));
     if (exchange_states(self, &own, err) == ERR_OK) {
         int n_others = n_tasks - n_own;
-        self->phase = RANKS_REPLAY;
+        enter(self, RANKS_REPLAY);
         err_kept(par_run(n_threads, n_others, run_other, &share, err));
     }
     drop_states(self);
-    self->phase = RANKS_TOGETHER;
+    enter(self, RANKS_TOGETHER);
     return err->code;
 }

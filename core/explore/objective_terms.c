@@ -68,7 +68,7 @@ enum err_code terms_values(const struct terms *terms, int n, const double *x, do
 
 bool terms_have_gradients(const struct terms *terms)
 {
-    bool all = !model_has_categories(terms->model);
+    bool all = !model_has_categories(terms->model) && terms->model->reduction == NULL;
     for (int t = 0; t < terms->n; t++) {
         all = all && terms->list[t].kind != TERM_QUANTILE;
     }

@@ -176,6 +176,11 @@ enum err_code spread_make(const struct model *model, const struct spread_points 
                           .o = points->n_outputs,
                           .width = spread_width(model),
                           .drawn = !predict_is_linear(model)};
+    if (model->reduction != NULL) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the model's outputs are a field that is decoded from coefficients, for "
+                       "which no points are suggested; optimise or analyse single outputs of it");
+    }
     size_t cells = (size_t)points->n * (size_t)points->n_outputs;
     if ((double)cells * (double)made.width > (double)SPREAD_MAX_NUMBERS) {
         return err_set(err, ERR_LIMIT,

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "fit/fit_priv.h"
+#include "fit/shards.h"
 
 #include <math.h>
 #include <string.h>
@@ -84,8 +85,10 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     return ERR_OK;
 }
 
-enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,
-                      struct rng *rng, double *params, struct fit_result *result, struct err *err)
+/* fit_run with the loss as it is. */
+static enum err_code run_fit(const struct fit_problem *problem, const struct fit_settings *settings,
+                             struct rng *rng, double *params, struct fit_result *result,
+                             struct err *err)
 {
     struct fit fit = {.problem = problem, .settings = settings, .result = result};
     size_t n_params = (size_t)problem->loss.n_params;
@@ -112,6 +115,26 @@ enum err_code fit_run(const struct fit_problem *problem, const struct fit_settin
 done:
     mem_free(fit.grad);
     mem_free(fit.best);
+    return err->code;
+}
+
+enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,
+                      struct rng *rng, double *params, struct fit_result *result, struct err *err)
+{
+    struct fit_problem own = *problem;
+    struct shards shards = {.n = 0};
+    if (settings->shards == 0 || problem->loss.objective == NULL) {
+        return run_fit(problem, settings, rng, params, result, err);
+    }
+    if (shards_init(&shards, &problem->loss, settings->shards, problem->n_threads,
+                    problem->checkpoint, err) == ERR_OK) {
+        own.loss = shards.core;
+        err_kept(run_fit(&own, settings, rng, params, result, err));
+    }
+    if (shards.err.code != ERR_OK) {
+        *err = shards.err; /* of which a loss that is no number was the consequence */
+    }
+    shards_release(&shards);
     return err->code;
 }
 

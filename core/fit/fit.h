@@ -19,6 +19,7 @@ struct fit_settings {
     int epochs;     /* for methods of all rows the largest number of iterations */
     int batch_size; /* rows of a minibatch; 0: all rows */
     int patience; /* epochs without a better loss after which the fit ends; 0: it runs to the end */
+    int shards;   /* of the rows of each step (fit/shards.h), of losses of an objective; 0: none */
     struct optim_settings optim;
 };
 
@@ -38,6 +39,7 @@ struct fit_problem {
     int member;                          /* reported with progress */
     int n_members;
     double fraction_from, fraction_to; /* the part of the whole run that this fit is */
+    int n_threads;                     /* for shards; 0: one */
 };
 
 struct fit_result {

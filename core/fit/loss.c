@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objective of core/fit/objective.h over rows, in tiles that a tape takes. In each tile the
+ * The objective of core/losses/objective.h over rows, in tiles that a tape takes. In each tile the
  * network's values f give the loss and its derivative with respect to f, from which the tape's
  * backward pass gives the gradient. The tiles' gradients are added in the order of the rows.
  */

@@ -9,7 +9,7 @@
 
 #include "fit/data.h"
 #include "losses/loss_terms.h"
-#include "fit/objective.h"
+#include "losses/objective.h"
 
 struct loss {
     void *ctx; /* of one thread */

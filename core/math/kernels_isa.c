@@ -255,16 +255,30 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
     return HAVE_FMA ? fmaf(a, b, c) : a * b + c;
 }
 
-#define REAL    double
-#define F(name) PASTE(name, _f64)
+#include "math/kernels_activation.inc"
+
+#define REAL     double
+#define F(name)  PASTE(name, _f64)
+#define SILU_MAX 708.0
+#define GELU_MAX 37.5
 #include "math/kernels_real.inc"
+#include "math/kernels_back_columns.inc"
+#include "math/kernels_sweeps.inc"
 #undef REAL
 #undef F
-#define REAL    float
-#define F(name) PASTE(name, _f32)
+#undef SILU_MAX
+#undef GELU_MAX
+#define REAL     float
+#define F(name)  PASTE(name, _f32)
+#define SILU_MAX 87.0f
+#define GELU_MAX 13.0f
 #include "math/kernels_real.inc"
+#include "math/kernels_back_columns.inc"
+#include "math/kernels_sweeps.inc"
 #undef REAL
 #undef F
+#undef SILU_MAX
+#undef GELU_MAX
 
 #include "math/kernels_halves.inc"
 #include "math/kernels_reduce.inc"
@@ -333,17 +347,21 @@ extern const struct kernels PASTE(kernels_, KERNELS_ISA);
 const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .isa = TEXT(KERNELS_ISA),
     .exp_f64 = exp_all,
+    .sweeps_f64 = sweeps_f64,
+    .sweeps_f32 = sweeps_f32,
     .tanh_f64 = tanh_all_f64,
     .step_f64 = step_f64,
     .layer_f64 = layer_f64,
     .slope_f64 = slope_f64,
     .columns_f64 = columns_f64,
+    .back_columns_f64 = back_columns_f64,
     .lanes_f64 = lanes_f64,
     .tanh_f32 = tanh_all_f32,
     .step_f32 = step_f32,
     .layer_f32 = layer_f32,
     .slope_f32 = slope_f32,
     .columns_f32 = columns_f32,
+    .back_columns_f32 = back_columns_f32,
     .lanes_f32 = lanes_f32,
     .rows_f64 = rows_f64,
     .rows_f32 = rows_f32,

@@ -22,12 +22,11 @@
 #include <math.h>
 #include <string.h>
 
-#define NODES   32
+#define NODES   PBP_NODES
 #define SPACING 0.36
 #define SMALL   1e-6 /* variance */
 
-/* Nodes and weights, with moments 1, 0, 1 as the normal density has. */
-static void fill_rule(double *nodes, double *weights)
+void pbp_rule(double *nodes, double *weights)
 {
     double sum = 0.0;
     double squares = 0.0;
@@ -105,7 +104,7 @@ void pbp_tanh_eval(int n, const double *mean, const double *variance, const stru
     size_t bytes = (size_t)n * sizeof(double);
     double *const sums[] = {out->mean,   out->variance,   out->slope,   out->variance_m,
                             out->mean_v, out->variance_v, out->slope_v, out->slope_m};
-    fill_rule(nodes, weights);
+    pbp_rule(nodes, weights);
     for (size_t k = 0; k < sizeof sums / sizeof *sums; k++) {
         memset(sums[k], 0, bytes);
     }

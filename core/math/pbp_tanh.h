@@ -12,6 +12,11 @@ struct pbp_tanh {
     double *mean_v, *variance_v, *slope_v; /* by its variance */
 };
 
+/* The rule's nodes and weights, with moments 1, 0, 1 as the normal density has; each [PBP_NODES].
+ */
+#define PBP_NODES 32
+void pbp_rule(double *nodes, double *weights);
+
 /* Doubles of scratch of pbp_tanh_eval for n Gaussians. */
 size_t pbp_tanh_scratch(int n);
 void pbp_tanh_eval(int n, const double *mean, const double *variance, const struct pbp_tanh *out,

@@ -11,9 +11,6 @@
 /* x <- tanh(x), [n]; NaN stays NaN. */
 void vtanh(double *x, size_t n);
 
-/* z <- tanh(z + b) for n rows of r: z [n x r], b [r]. */
-void vtanh_bias(double *z, const double *b, size_t n, size_t r);
-
 /* The name of the code chosen on this machine: "avx512", "avx2" or "generic". */
 const char *vtanh_isa(void);
 

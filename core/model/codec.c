@@ -12,8 +12,9 @@
 #define MAGIC_BYTES 8
 /* Format 1 had no precision. Format 2 holds models without a second head, Gaussians, calibration
  * and report; format 3 models that were scored and calibrated on rows with all outputs and have
- * neither a constant column nor a probability of success; format 4 models without a space. */
-#define FORMAT 5
+ * neither a constant column nor a probability of success; format 4 models without a space; format 5
+ * models without a reduction of their outputs. */
+#define FORMAT 6
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -43,7 +44,7 @@ static void get_arch(struct bytes_reader *r, struct arch *a)
     a->basis = (enum wpfn_basis)codec_get_choice(r, CODEC_BASIS);
     a->order = bytes_get_int(r, ARCH_MAX_ORDER);
     a->bias = bytes_get_int(r, 1) == 1;
-    a->activation = (enum arch_activation)codec_get_choice(r, CODEC_ACTIVATION);
+    a->activation = (enum activation)codec_get_choice(r, CODEC_ACTIVATION);
     a->residual = bytes_get_int(r, 1) == 1;
     a->layer_pre = bytes_get_int(r, 1) == 1;
     a->layer_post = bytes_get_int(r, 1) == 1;
@@ -109,6 +110,28 @@ static void put_posterior(struct bytes_writer *w, const struct model *model, uin
     }
 }
 
+static void put_space(struct bytes_writer *w, const struct model *model, uint32_t format)
+{
+    if (format >= 6) {
+        bytes_put_u32(w, model->space != NULL);
+    }
+    if (format >= 5 && model->space != NULL) {
+        space_encode(w, model->space);
+    }
+}
+
+/* Scaling of the outputs; or a reduction, and scaling and noise of its coefficients. */
+static void put_outputs(struct bytes_writer *w, const struct model *model)
+{
+    if (model->reduction == NULL) {
+        put_scalers(w, model->out, model->o);
+        return;
+    }
+    reduction_put(w, model->reduction);
+    put_scalers(w, model->coefficient_out, model->reduction->k);
+    codec_put_array(w, model->coefficient_noise, (size_t)model->reduction->k);
+}
+
 /* What the noise is, where the format says so. */
 enum { NOISE_OF_OUTPUTS, NOISE_IS_PREDICTED, NOISE_OF_LOGS };
 
@@ -127,18 +150,16 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     /* Of the formats that can hold the model the oldest is used, so that a model stored before
      * keeps its bytes. */
     uint32_t format = codec_format(model);
-    bool spaced = format >= 5;
+    bool spaced = format >= 5 && model->space != NULL;
     bytes_put(&w, MAGIC, MAGIC_BYTES);
     bytes_put_u32(&w, format);
     put_arch(&w, &model->net.arch);
     if (format >= 3) {
         bytes_put_u32(&w, (uint32_t)noise_kind(model));
     }
-    if (spaced) {
-        space_encode(&w, model->space);
-    }
+    put_space(&w, model, format);
     put_scalers(&w, model->in, model->d);
-    put_scalers(&w, model->out, model->o);
+    put_outputs(&w, model);
     codec_put_array(&w, model->noise_sigma, o);
     bytes_put_u32(&w, (uint32_t)model->m);
     put_posterior(&w, model, format);
@@ -185,7 +206,7 @@ static void get_body(struct bytes_reader *r, const struct codec_reading *how, in
         bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
     }
     model->training_range = codec_get_array(r, 2 * (size_t)model->d);
-    if (format < 5) {
+    if (format < 5 || (format >= 6 && model->space == NULL)) {
         model->input_names = get_names(r, model->d);
         model->input_units = get_names(r, model->d);
         model->output_names = get_names(r, model->o);
@@ -221,6 +242,8 @@ struct head {
     uint32_t format;
     struct arch arch;
     struct space *space;
+    struct reduction *reduction; /* of format 6; then `out` is that of the coefficients */
+    double *coefficient_noise;
     struct scaler *in;
     struct scaler *out;
     double *noise_sigma;
@@ -254,7 +277,7 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
         r->failed = r->failed || o == 0;
     }
     int d = head->arch.inputs;
-    if (head->format >= 5) {
+    if (head->format == 5 || (head->format >= 6 && bytes_get_int(r, 1) == 1)) {
         head->space = space_decode(r);
         d = head->space != NULL ? head->space->d : d;
         /* The network's inputs are the space's, so that the scalers are at most as many. */
@@ -267,7 +290,15 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
         return err_set(err, ERR_NOMEM, "no memory to decode a model");
     }
     get_scalers(r, head->in, d);
+    if (head->format >= 6) {
+        head->reduction = reduction_get(r);
+        r->failed = r->failed || head->reduction == NULL || head->reduction->k != o;
+    }
     get_scalers(r, head->out, o);
+    if (head->reduction != NULL) {
+        head->coefficient_noise = codec_get_array(r, (size_t)o);
+        o = head->reduction->p;
+    }
     head->noise_sigma = codec_get_array(r, (size_t)o);
     head->m = bytes_get_int(r, MODEL_MAX_DRAWS);
     if (head->format >= 3) {
@@ -308,6 +339,13 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
     if (head.noise_predicted) {
         model_predict_noise(model);
     }
+    memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
+    model->noise_sigma = head.coefficient_noise; /* which becomes the coefficients' */
+    head.coefficient_noise = NULL;
+    if (head.reduction != NULL && model_set_reduction(model, head.reduction, err) != ERR_OK) {
+        model_unref(model);
+        goto done;
+    }
     if (head.space != NULL && model_set_space(model, head.space, err) != ERR_OK) {
         if (err->code == ERR_SHAPE) {
             err_clear(err);
@@ -317,7 +355,6 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
         goto done;
     }
     memcpy(model->in, head.in, (size_t)model->d * sizeof *model->in);
-    memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     model->noise_of_logs = head.noise_of_logs;
     head.noise_sigma = NULL;
@@ -330,6 +367,8 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
     *out = model;
 done:
     space_unref(head.space);
+    reduction_unref(head.reduction);
+    mem_free(head.coefficient_noise);
     mem_free(head.in);
     mem_free(head.out);
     mem_free(head.noise_sigma);

@@ -408,5 +408,8 @@ static bool needs_format_3(const struct model *model)
 
 uint32_t codec_format(const struct model *model)
 {
+    if (model->reduction != NULL) {
+        return 6;
+    }
     return model->space != NULL ? 5 : needs_format_4(model) ? 4 : needs_format_3(model) ? 3 : 2;
 }

@@ -9,7 +9,7 @@
 /* The enumerations of a model, stored by numbers that never change (codec_choices.c). */
 enum codec_choice {
     CODEC_BASIS,       /* enum wpfn_basis */
-    CODEC_ACTIVATION,  /* enum arch_activation */
+    CODEC_ACTIVATION,  /* enum activation */
     CODEC_FINAL,       /* enum arch_final */
     CODEC_GRID,        /* enum arch_grid */
     CODEC_INDEX_RULE,  /* enum arch_index_rule */

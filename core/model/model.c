@@ -34,6 +34,9 @@ static void model_free(struct model *model)
     mem_free(model->out);
     mem_free(model->exponents);
     mem_free(model->noise_sigma);
+    reduction_unref(model->reduction);
+    mem_free(model->coefficient_out);
+    mem_free(model->coefficient_noise);
     mem_free(model->draws);
     mem_free(model->training_range);
     mem_free(model->solver);
@@ -124,6 +127,44 @@ void model_predict_noise(struct model *model)
     model->o = model->net.n_out / 2;
 }
 
+enum err_code model_set_reduction(struct model *model, struct reduction *reduction, struct err *err)
+{
+    if (model->o != reduction->k) {
+        return err_set(err, ERR_SHAPE,
+                       "output_reduction has %d modes, but the network has %d coefficients",
+                       reduction->k, model->o);
+    }
+    struct scaler *out = mem_zalloc_array((size_t)reduction->p, sizeof *out);
+    if (out == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %d outputs", reduction->p);
+    }
+    for (int j = 0; j < reduction->p; j++) {
+        out[j].scale = 1.0;
+    }
+    model->reduction = reduction_ref(reduction);
+    model->coefficient_out = model->out;
+    model->coefficient_noise = model->noise_sigma;
+    model->noise_sigma = NULL;
+    model->out = out;
+    model->o = reduction->p;
+    return ERR_OK;
+}
+
+void model_view_coefficients(const struct model *model, struct model *view)
+{
+    *view = *model;
+    view->o = model->reduction->k;
+    view->reduction = NULL;
+    view->out = model->coefficient_out;
+    view->noise_sigma = model->coefficient_noise;
+    view->coefficient_out = NULL;
+    view->coefficient_noise = NULL;
+    view->conformal = (struct conformal){.method = CONFORMAL_NONE};
+    view->scores = (struct scores){.n_rows = 0};
+    view->output_names = view->output_units = NULL;
+    view->exponents = NULL; /* check_reduction refuses coefficients that need them */
+}
+
 /* A copy of the names or units of the space; *out NULL when there are none. False: no memory. */
 static bool copy_texts(const struct space *space, bool inputs, bool units, char ***out)
 {
@@ -171,6 +212,17 @@ enum err_code model_set_space(struct model *model, struct space *space, struct e
         model->space = space_ref(space);
     }
     return ERR_OK;
+}
+
+void model_drop_space(struct model *model)
+{
+    names_free(model->input_names, model->d);
+    names_free(model->input_units, model->d);
+    names_free(model->output_names, model->o);
+    names_free(model->output_units, model->o);
+    model->input_names = model->input_units = model->output_names = model->output_units = NULL;
+    space_unref(model->space);
+    model->space = NULL;
 }
 
 enum err_code model_scale_inputs(const struct model *model, const struct scaler_rows *rows,
@@ -272,6 +324,39 @@ static enum err_code check_noise(const struct model *model, struct err *err)
     return ERR_OK;
 }
 
+/* Coefficients have both signs, and squares that are numbers. */
+static enum err_code check_reduction(const struct model *model, struct err *err)
+{
+    const struct reduction *r = model->reduction;
+    for (int i = 0; r != NULL && i < r->k; i++) {
+        const struct scaler *s = &model->coefficient_out[i];
+        if (scaler_validate(s, "a coefficient", err) != ERR_OK) {
+            err_prefix(err, "scaling of coefficient %d", i);
+            return err->code;
+        }
+        if (s->kind == SCALER_LOG || scaler_exponent(s) != 0) {
+            return err_set(err, s->kind == SCALER_LOG ? ERR_INVALID : ERR_UNSUPPORTED,
+                           "output_reduction: coefficient %d is %s", i,
+                           s->kind == SCALER_LOG
+                               ? "scaled by log, and coefficients have both signs"
+                               : "too large or too small for its square: train on another unit");
+        }
+        if (model->coefficient_noise != NULL &&
+            !(isfinite(model->coefficient_noise[i]) && model->coefficient_noise[i] >= 0.0)) {
+            return err_set(err, ERR_INVALID,
+                           "noise sigma of coefficient %d must be finite and >= 0", i);
+        }
+    }
+    for (int j = 0; r != NULL && j < model->o; j++) {
+        if (model->out[j].kind != SCALER_NONE) {
+            return err_set(err, ERR_INVALID,
+                           "scaling of output %d is %s; outputs that are decoded have none", j,
+                           scaler_kind_name(model->out[j].kind));
+        }
+    }
+    return r != NULL ? reduction_check(r, err) : ERR_OK;
+}
+
 /* Drops empty parts, so that equal posteriors have equal bytes. */
 static void tidy_gaussian(struct gauss *g)
 {
@@ -351,9 +436,9 @@ static enum err_code find_exponents(struct model *model, struct err *err)
 enum err_code model_publish(struct model *model, struct err *err)
 {
     if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
-        check_space(model, err) != ERR_OK || find_exponents(model, err) != ERR_OK ||
-        check_feasible(model, err) != ERR_OK || check_gaussians(model, err) != ERR_OK ||
-        check_calibration(model, err) != ERR_OK) {
+        check_reduction(model, err) != ERR_OK || check_space(model, err) != ERR_OK ||
+        find_exponents(model, err) != ERR_OK || check_feasible(model, err) != ERR_OK ||
+        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {
@@ -418,8 +503,11 @@ size_t model_bytes(const struct model *model)
         const struct gauss *g = &model->gaussian.members[i];
         rounded += g->rounded != NULL ? gauss_n_rounded(g) * sizeof *g->rounded : 0;
     }
-    size_t feasible = model->feasible != NULL ? model_bytes(model->feasible) : 0;
+    size_t parts = model->feasible != NULL ? model_bytes(model->feasible) : 0;
+    parts += model->reduction != NULL
+                 ? reduction_bytes(model->reduction) + (size_t)model->o * sizeof *model->out
+                 : 0;
     return payload_bytes(&model->net, model->m, &bytes)
-               ? bytes + count_gaussians(model) * sizeof(double) + rounded + feasible
+               ? bytes + count_gaussians(model) * sizeof(double) + rounded + parts
                : 0;
 }

@@ -12,6 +12,7 @@
 #include "fit/scaler.h"
 #include "math/gauss.h"
 #include "model/conformal.h"
+#include "model/reduction.h"
 #include "model/scores.h"
 #include "model/space.h"
 #include "network/plan.h"
@@ -43,8 +44,16 @@ struct model {
                             is predicted, (exp(sigma^2) - 1) mean^2. Else it is the output's */
     bool noise_predicted; /* the network's outputs are o means and o log variances (objective.h),
                              and noise_sigma is NULL */
-    int m;                /* draws */
-    double *draws;        /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
+    /*
+     * Outputs that are a field: the network's outputs, half of them where it predicts its noise,
+     * are k coefficients, and the o = reduction->p outputs are decoded from them. The scalers `out`
+     * are none then. NULL: the outputs are the network's. Predicted by core/predict/predict_field.
+     */
+    struct reduction *reduction;
+    struct scaler *coefficient_out; /* [k]; mem; NULL without a reduction */
+    double *coefficient_noise; /* [k] standard deviations, as noise_sigma; NULL: not known; mem */
+    int m;                     /* draws */
+    double *draws; /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
     /* n_members 0: the posterior is the draws. Linearised: it is predicted in closed form
      * (core/predict/predict_linear.c), whose distribution differs from that of the draws: normal in
      * the user's units, with a network that is linear in its parameters around each member's
@@ -89,6 +98,23 @@ enum err_code model_new(const struct arch *arch, int m, struct model **out,
 void model_predict_noise(struct model *model);
 
 /*
+ * Makes the outputs of a new model the coefficients of a reduction, to which it takes a reference:
+ * o becomes the number of points, the scalers and the noise of the outputs so far are those of the
+ * coefficients, and the scalers of the points are none. After model_predict_noise, and before
+ * anything else of the size of the outputs is filled in. ERR_SHAPE: there are not as many outputs
+ * as modes. ERR_NOMEM.
+ */
+enum err_code model_set_reduction(struct model *model, struct reduction *reduction,
+                                  struct err *err) MUST_CHECK;
+
+/*
+ * *view <- a model with a reduction as the network sees it: its outputs are the coefficients. It
+ * borrows all that it has, is as published as the model, and must be neither freed nor shared.
+ * Calibration, scores and what the outputs are called are left out.
+ */
+void model_view_coefficients(const struct model *model, struct model *view);
+
+/*
  * Gives a new model a space, to which it takes a reference, and the names and units in it; the
  * model has the space's inputs then. A space of names and units alone is not kept. Once, and before
  * anything of the size of the inputs is filled in. ERR_SHAPE: the network has not as many inputs or
@@ -101,6 +127,9 @@ static inline bool model_has_categories(const struct model *model)
 {
     return model->d != model->net.arch.inputs;
 }
+
+/* Takes space, names and units from a model that is not published yet, for others. */
+void model_drop_space(struct model *model);
 
 /*
  * z [rows x the network's inputs] <- what the network sees of rows of inputs: numbers are scaled,

@@ -86,9 +86,9 @@ enum err_code space_new(int d, int o, struct space **out, struct err *err)
         return err_set(err, ERR_LIMIT, "inputs: there are %d, 1 to %d are possible", d,
                        ARCH_MAX_INPUTS);
     }
-    if (o < 1 || o > ARCH_MAX_OUTPUTS) {
+    if (o < 1 || o > SPACE_MAX_OUTPUTS) {
         return err_set(err, ERR_LIMIT, "outputs: there are %d, 1 to %d are possible", o,
-                       ARCH_MAX_OUTPUTS);
+                       SPACE_MAX_OUTPUTS);
     }
     struct space *space = mem_zalloc(sizeof *space);
     if (space != NULL) {

@@ -20,7 +20,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define SPACE_MAX_NAME   128  /* bytes of a name, a unit and a member */
+#define SPACE_MAX_NAME 128 /* bytes of a name, a unit and a member */
+#define SPACE_MAX_OUTPUTS                                                                          \
+    1000000                   /* of rows; a network has fewer (arch.h), unless they are reduced */
 #define SPACE_MAX_VALUES 1000 /* members of a category, values of a discrete distribution */
 
 enum space_type { SPACE_REAL, SPACE_INTEGER, SPACE_CATEGORY };

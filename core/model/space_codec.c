@@ -132,7 +132,7 @@ struct space *space_decode(struct bytes_reader *r)
     struct err err = ERR_INIT;
     struct space *space = NULL;
     int d = bytes_get_int(r, ARCH_MAX_INPUTS);
-    int o = bytes_get_int(r, ARCH_MAX_OUTPUTS);
+    int o = bytes_get_int(r, SPACE_MAX_OUTPUTS);
     /* A column takes several words, so that a count beyond the bytes is refused before memory. */
     if (r->failed || (size_t)d + (size_t)o > r->left / sizeof(uint32_t)) {
         r->failed = true;

@@ -19,7 +19,11 @@ static const bool takes_order[] = {
 
 static const char *const grid_names[] = {"left", "closed"};
 static const char *const index_rule_names[] = {"integer", "quinn"};
-static const char *const activation_names[] = {"tanh", "identity"};
+static const char *const activation_names[] = {
+#define ACTIVATION(code, name) name,
+#include "math/activation.def"
+#undef ACTIVATION
+};
 static const char *const final_names[] = {"none", "exp", "logabs", "sum"};
 
 struct arch arch_default(int inputs, int outputs)
@@ -175,5 +179,5 @@ bool arch_equal(const struct arch *a, const struct arch *b)
 NAMES_DEFINE(wpfn, enum wpfn_basis, wpfn_names)
 NAMES_DEFINE(arch_grid, enum arch_grid, grid_names)
 NAMES_DEFINE(arch_index_rule, enum arch_index_rule, index_rule_names)
-NAMES_DEFINE(arch_activation, enum arch_activation, activation_names)
+NAMES_DEFINE(arch_activation, enum activation, activation_names)
 NAMES_DEFINE(arch_final, enum arch_final, final_names)

@@ -21,6 +21,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/names.h"
+#include "math/activation.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,8 +42,6 @@ enum arch_index_rule {
     INDEX_QUINN    /* int(t_i * (layers + 1)) in floating point, as QUiNN's NonPar does */
 };
 
-enum arch_activation { ACT_TANH, ACT_IDENTITY };
-
 enum arch_final {
     FINAL_NONE,
     FINAL_EXP,    /* exp(y) */
@@ -58,7 +57,7 @@ struct arch {
     enum wpfn_basis basis;
     int order; /* p of polynomial, legendre, chebyshev, fourier; 0 otherwise */
     bool bias; /* of the blocks; the pre and post layers always have a bias */
-    enum arch_activation activation;
+    enum activation activation;
     bool residual;
     bool layer_pre;  /* needed when inputs != width */
     bool layer_post; /* needed when outputs != width */
@@ -110,7 +109,7 @@ const char *arch_grid_name(enum arch_grid grid);
 struct names arch_grid_known(void);
 const char *arch_index_rule_name(enum arch_index_rule rule);
 struct names arch_index_rule_known(void);
-const char *arch_activation_name(enum arch_activation act);
+const char *arch_activation_name(enum activation act);
 struct names arch_activation_known(void);
 const char *arch_final_name(enum arch_final final); /* "none" for FINAL_NONE */
 struct names arch_final_known(void);

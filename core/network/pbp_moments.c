@@ -10,17 +10,17 @@
  * Blocks share the W_k. The dependence between layers that this causes is neglected, and so is the
  * dependence between the units of one layer.
  *
- * A residual block needs the moments of z + h tanh(a). z_j and a_j do depend on each other, through
+ * A residual block needs the moments of z + h act(a). z_j and a_j do depend on each other, through
  * W_jj z_j. Taking them as jointly Gaussian, Stein's lemma gives
- * Cov(z_j, tanh a_j) = E[tanh' a_j] M_jj Var z_j, so
+ * Cov(z_j, act a_j) = E[act' a_j] M_jj Var z_j, so
  *
- *   Var = zv + 2 h E[tanh'] M_jj zv + h^2 Var[tanh a]
+ *   Var = zv + 2 h E[act'] M_jj zv + h^2 Var[act a]
  *
  * which is exact when the weights are known and z is Gaussian, or when z is known. Leaving the
  * middle term out, as for layers without a skip, misjudges the variance by a factor that grows
  * with every block. A variance that comes out negative by rounding counts as 0.
  *
- * core/math/pbp_tanh.has the moments of tanh.
+ * core/math/pbp_activation has the moments of the activations.
  *
  * [1] J. M. Hernandez-Lobato, R. P. Adams, Probabilistic Backpropagation for Scalable Learning of
  *     Bayesian Neural Networks, ICML 2015.
@@ -29,7 +29,7 @@
 
 #include "base/mem.h"
 #include "math/gemm.h"
-#include "math/pbp_tanh.h"
+#include "math/pbp_activation.h"
 
 #include <string.h>
 
@@ -53,7 +53,7 @@ struct pbp_moments {
     double *qx, *q;                     /* [d], [r] second moments */
     double *gzm, *gzv, *gam, *gav, *gq; /* adjoints, [max(r, d, o)] */
     double *dm, *dv;                    /* [r x r] */
-    double *scratch;                    /* pbp_tanh_eval */
+    double *scratch;                    /* pbp_activation_eval */
 };
 
 /* Hands out pieces of the room; with a NULL base it only adds up their sizes. */
@@ -117,7 +117,7 @@ static size_t cut_all(struct pbp_moments *self)
     self->ws_post = cut(&c, net->arch.layer_post ? o * r : 0);
     self->dm = cut(&c, r * r);
     self->dv = cut(&c, r * r);
-    self->scratch = cut(&c, pbp_tanh_scratch((int)r));
+    self->scratch = cut(&c, pbp_activation_scratch(net->arch.activation, (int)r));
     for (int i = 0; i <= net->n_blocks; i++) {
         cut_layer(&c, net, i > 0, &self->layers[i]);
     }
@@ -295,8 +295,9 @@ static void activate(struct pbp_moments *self, struct layer *l)
     int r = self->net->arch.width;
     size_t bytes = (size_t)r * sizeof(double);
     const struct pbp_tanh *act = &l->act;
-    if (self->net->arch.activation == ACT_TANH) {
-        pbp_tanh_eval(r, l->am, l->av, act, self->scratch);
+    if (self->net->arch.activation != ACT_IDENTITY) {
+        pbp_activation_eval(self->net->arch.activation, r, (struct pbp_normal){l->am, l->av}, act,
+                            self->scratch);
         return;
     }
     /* For the identity all other derivatives are 0, as they have been since the room was

@@ -290,16 +290,14 @@ struct rows_order {
     int n, share, period;
 };
 
-/* Weights and biases of a layer in double. */
-static const double *widen(const struct plan *plan, const struct plan_layer *layer,
-                           const uint32_t *from, double *to)
+void plan_widen(const struct plan *plan, const struct plan_layer *layer, const uint32_t *from,
+                double *to)
 {
     size_t weights = (size_t)layer->n_in * (size_t)layer->n_out;
     plan->kernels->widen(layer->n_out, layer->n_in, from, to);
     for (size_t i = weights; layer->bias && i < weights + (size_t)layer->n_out; i++) {
         to[i] = halves_get(from[i]);
     }
-    return to;
 }
 
 #define REAL                         double
@@ -331,7 +329,7 @@ static const double *widen(const struct plan *plan, const struct plan_layer *lay
 #define F(name)                      name##_mixed
 #define K(k, name)                   (k)->name##_f64
 #define ROWS(name)                   name##_mixed
-#define WIDEN(plan, layer, from, to) widen(plan, layer, from, to)
+#define WIDEN(plan, layer, from, to) (plan_widen(plan, layer, from, to), (to))
 #define SHARED_LOAD                  /* load_f64 loads the same values */
 #include "network/plan_real.inc"
 #undef REAL

@@ -72,21 +72,20 @@ int plan_gradient_group(const struct plan *plan)
     return group > 1 ? (int)group : 1;
 }
 
-/* d [n x o] <- dF/draw from dF/dy. */
-static void final_back(const struct plan *plan, int n, const struct ends *ends, const double *dy,
-                       double *d)
+void plan_final_back(const struct resnet *net, int n, const struct plan_outputs *outputs,
+                     const double *dy, double *d)
 {
-    size_t o = (size_t)plan->net->arch.outputs;
+    size_t o = (size_t)net->arch.outputs;
     for (size_t i = 0; i < (size_t)n * o; i++) {
-        switch (plan->net->arch.final) {
+        switch (net->arch.final) {
         case FINAL_NONE:
             d[i] = dy[i];
             break;
         case FINAL_EXP:
-            d[i] = dy[i] * ends->y[i];
+            d[i] = dy[i] * outputs->y[i];
             break;
         case FINAL_LOGABS:
-            d[i] = dy[i] / ends->raw[i];
+            d[i] = dy[i] / outputs->raw[i];
             break;
         case FINAL_SUM:
             d[i] = dy[i / o];
@@ -95,9 +94,7 @@ static void final_back(const struct plan *plan, int n, const struct ends *ends, 
     }
 }
 
-/* A power of two near the largest size in v [n], whose inverse is a number too; 1 where there is
- * none. */
-static double size_of(const double *v, size_t n)
+double plan_size_of(const double *v, size_t n)
 {
     double largest = 0.0;
     int exponent;
@@ -116,6 +113,7 @@ static double size_of(const double *v, size_t n)
 #define F(name)       name##_f64
 #define K(k, name)    (k)->name##_f64
 #define PRODUCT(name) name##_f64
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_real.inc"
 #undef WEIGHT
 #undef F
@@ -123,6 +121,7 @@ static double size_of(const double *v, size_t n)
 #define WEIGHT        uint32_t
 #define F(name)       name##_mixed
 #define PRODUCT(name) name##_mixed
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_real.inc"
 #undef REAL
 #undef WEIGHT
@@ -135,6 +134,7 @@ static double size_of(const double *v, size_t n)
 #define K(k, name)    (k)->name##_f32
 #define PRODUCT(name) name##_f32
 #define IN_FLOAT
+#include "network/plan_activation_real.inc"
 #include "network/plan_gradient_real.inc"
 #undef REAL
 #undef WEIGHT
@@ -166,7 +166,8 @@ void plan_gradient_forward(const struct plan_gradient *of, const double *x, doub
 void plan_gradient_backward(const struct plan_gradient *of, const double *dy, double *dx)
 {
     const struct ends ends = ends_of(of->plan, of->n, of->scratch);
-    final_back(of->plan, of->n, &ends, dy, ends.d_raw);
+    const struct plan_outputs outputs = {ends.raw, ends.y};
+    plan_final_back(of->plan->net, of->n, &outputs, dy, ends.d_raw);
     switch (of->plan->precision) {
     case PRECISION_FLOAT32:
         backward_f32(of, &ends, dx);

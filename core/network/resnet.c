@@ -2,15 +2,15 @@
 /*
  * The forward pass without a tape, in its plainest form; the other passes are compared with it.
  * Rows are contiguous, [n x r] row-major, so that a block is one product by W(t_i)^T and one sweep
- * that adds the bias and takes tanh. The weights of all blocks are evaluated once for a parameter
- * vector, which takes (layers + 1) n_coef r^2 operations; every row takes 2 (layers + 1) r^2.
+ * that adds the bias and takes the activation. The weights of all blocks are evaluated once for a
+ * parameter vector, which takes (layers + 1) n_coef r^2 operations; every row takes 2 (layers + 1)
+ * r^2.
  */
 #include "network/resnet.h"
 
 #include "base/mem.h"
 #include "math/gemm.h"
 #include "math/kernels.h"
-#include "math/vtanh.h"
 #include "network/resnet_priv.h"
 #include "network/wpfn.h"
 
@@ -153,10 +153,9 @@ static void add_bias(double *z, const double *b, size_t n, size_t r)
 static void activate(const struct resnet *net, double *z, const double *b, size_t n)
 {
     size_t r = (size_t)net->arch.width;
-    if (net->arch.activation == ACT_TANH) {
-        vtanh_bias(z, b, n, r);
-    } else {
-        add_bias(z, b, n, r);
+    add_bias(z, b, n, r);
+    if (net->arch.activation != ACT_IDENTITY) {
+        kernels_get()->sweeps_f64[net->arch.activation].value(z, n * r);
     }
 }
 

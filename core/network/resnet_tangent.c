@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The derivative, along a direction, of each formula of core/network/resnet_tape.c [1]. A dot marks
- * it, and the letters are those of that file. s is act'(a); for tanh
+ * it, and the letters are those of that file. s is act'(u) and c is act''(u):
  *
- *   s      = 1 - a^2                              s.     = -2 a a.
+ *   s.     = c u.                                 for tanh s = 1 - a^2 and s. = -2 a a.
  *
  *   u.     = W. z + W z. + b.                     a. = s * u.          z'. = z. + h a.
  *   D.     = h (G'. * s + G' * s.)
@@ -35,6 +35,7 @@ struct resnet_tangent {
     double *x;     /* [d x ld]; z itself without a pre layer */
     double *z;     /* [n_blocks + 1][r x ld] */
     double *a;     /* [n_blocks][r x ld]; z + 1 when not residual */
+    double *s;     /* [n_blocks + 1][r x ld]: s., of the pre layer at the end; not for tanh */
     double *raw;   /* [outputs x ld] */
     double *d_raw; /* [outputs x ld] */
     double *g;     /* [r x ld] */
@@ -57,8 +58,10 @@ struct resnet_tangent *resnet_tangent_new(const struct resnet *net, int max_rows
     size_t outs = tape_columns(net->arch.outputs, max_rows);
     size_t inputs = net->arch.layer_pre ? tape_columns(net->arch.inputs, max_rows) : 0;
     size_t acts = net->arch.residual ? blocks * slab : 0;
+    size_t slopes = activation_by_value(net->arch.activation) ? 0 : (blocks + 1) * slab;
     size_t total = tape_carved(blocks * r * r) + tape_carved(blocks * r) + 2 * inputs +
-                   (blocks + 3) * slab + acts + 2 * outs + tape_carved(r * r) + tape_carved(r);
+                   (blocks + 3) * slab + acts + slopes + 2 * outs + tape_carved(r * r) +
+                   tape_carved(r);
     t->net = net;
     t->slab = slab;
     t->memory = mem_zalloc_array(total, sizeof *t->memory);
@@ -73,6 +76,7 @@ struct resnet_tangent *resnet_tangent_new(const struct resnet *net, int max_rows
     t->d_x = tape_carve(&at, inputs);
     t->z = tape_carve(&at, (blocks + 1) * slab);
     t->a = net->arch.residual ? tape_carve(&at, acts) : t->z + slab;
+    t->s = tape_carve(&at, slopes);
     t->raw = tape_carve(&at, outs);
     t->d_raw = tape_carve(&at, outs);
     t->g = tape_carve(&at, slab);
@@ -177,12 +181,27 @@ static void product_change(const struct resnet_tangent *t, const struct layer *l
     }
 }
 
-/* u <- act'(a) u. */
-static void activation_change(const struct resnet_tangent *t, const double *a, double *u)
+/* u <- s u, of a block or the pre layer; and s. where its backward pass will need it. */
+static void activation_change(const struct resnet_tangent *t, int block, double *u)
 {
+    const enum activation act = t->net->arch.activation;
     size_t n = (size_t)t->net->arch.width * t->tape->ld;
-    for (size_t i = 0; t->net->arch.activation == ACT_TANH && i < n; i++) {
+    const double *restrict a = tape_slopes(t->tape, block);
+    for (size_t i = 0; act == ACT_TANH && i < n; i++) {
         u[i] *= 1.0 - a[i] * a[i];
+    }
+    if (activation_by_value(act)) {
+        return;
+    }
+    if (t->tape->bent) {
+        const double *restrict c = tape_at(t->tape, t->tape->bends, block);
+        double *restrict s = t->s + (size_t)block * t->slab;
+        for (size_t i = 0; i < n; i++) {
+            s[i] = c[i] * u[i];
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        u[i] *= a[i];
     }
 }
 
@@ -228,14 +247,14 @@ void resnet_tangent_forward(struct resnet_tangent *t, const struct resnet_tape *
     if (net->arch.layer_pre) {
         const struct layer layer = pre_layer(t);
         product_change(t, &layer, (struct moving){tape->x, t->x}, t->z);
-        activation_change(t, tape->z, t->z);
+        activation_change(t, net->n_blocks, t->z);
     }
     for (int i = 0; i < net->n_blocks; i++) {
         double *z = t->z + (size_t)i * t->slab;
         double *a = t->a + (size_t)i * t->slab;
         const struct layer layer = block_layer(t, i);
         product_change(t, &layer, state_before(t, i), a);
-        activation_change(t, tape_at(tape, tape->a, i), a);
+        activation_change(t, i, a);
         for (size_t c = 0; net->arch.residual && c < count; c++) {
             z[t->slab + c] = z[c] + net->step * a[c];
         }
@@ -254,6 +273,7 @@ void resnet_tangent_forward(struct resnet_tangent *t, const struct resnet_tape *
 
 void resnet_tangent_adjoint(struct resnet_tape *tape, const double *w)
 {
+    tape_keep_bends(tape);
     tape_keep_adjoints(tape, w);
 }
 
@@ -293,15 +313,30 @@ static void outer_change(const struct resnet_tangent *t, const struct layer *lay
     tape_outer(t->tape, layer->n_out, layer->n_in, true, d.at, z.change, out);
 }
 
-/* d <- scale (G. s + G s.) */
-static void activation_backward_change(const struct resnet_tangent *t, double scale,
-                                       struct moving a, struct moving g, double *d)
+/* The values of a block's activation, or of the pre layer's, and their change. */
+static struct moving activation_at(const struct resnet_tangent *t, int block)
 {
+    const bool pre = block == t->net->n_blocks;
+    return (struct moving){.at = tape_slopes(t->tape, block),
+                           .change = pre ? t->z : t->a + (size_t)block * t->slab};
+}
+
+/* d <- scale (G. s + G s.), of a block or the pre layer. */
+static void activation_backward_change(const struct resnet_tangent *t, double scale, int block,
+                                       struct moving g, double *d)
+{
+    const enum activation act = t->net->arch.activation;
+    const struct moving a = activation_at(t, block);
     size_t n = (size_t)t->net->arch.width * t->tape->ld;
-    if (t->net->arch.activation == ACT_TANH) {
+    if (act == ACT_TANH) {
         for (size_t i = 0; i < n; i++) {
             d[i] = scale * (g.change[i] * (1.0 - a.at[i] * a.at[i]) -
                             2.0 * g.at[i] * a.at[i] * a.change[i]);
+        }
+    } else if (!activation_by_value(act)) {
+        const double *s = t->s + (size_t)block * t->slab;
+        for (size_t i = 0; i < n; i++) {
+            d[i] = scale * (g.change[i] * a.at[i] + g.at[i] * s[i]);
         }
     } else {
         for (size_t i = 0; i < n; i++) {
@@ -345,10 +380,9 @@ static void block_change(struct resnet_tangent *t, int block, double *grad)
     const struct resnet_tape *tape = t->tape;
     int r = net->arch.width;
     const struct layer layer = block_layer(t, block);
-    const struct moving a = {tape_at(tape, tape->a, block), t->a + (size_t)block * t->slab};
     const struct moving g = {tape_at(tape, tape->g, block + 1), t->g};
     const struct moving d = {tape_at(tape, tape->d, block), t->d};
-    activation_backward_change(t, net->step, a, g, t->d);
+    activation_backward_change(t, net->step, block, g, t->d);
     if (grad != NULL) {
         outer_change(t, &layer, d, state_before(t, block), t->d_w);
         tape_spread(tape, block, t->d_w, (size_t)r * (size_t)r, grad + net->off.ww);
@@ -375,7 +409,7 @@ static void pre_change(struct resnet_tangent *t, double *grad, double *dx)
     const struct layer layer = pre_layer(t);
     const struct moving g = {tape->g, t->g};
     const struct moving d = {tape_at(tape, tape->d, net->n_blocks), t->d};
-    activation_backward_change(t, 1.0, state_before(t, 0), g, t->d);
+    activation_backward_change(t, 1.0, net->n_blocks, g, t->d);
     if (grad != NULL) {
         double *weight = grad + net->off.weight_pre;
         tape_outer(tape, r, inputs, false, d.change, tape->x, weight);

@@ -3,10 +3,13 @@
  * The taped forward pass and reverse mode. With a_i = act(W_i z_i + b_i), z_{i+1} = z_i + h a_i and
  * G_i = dF/dz_i,
  *
- *   D_i    = h G_{i+1} * act'(a_i)               act' = 1 - a^2 for tanh, 1 for identity
+ *   D_i    = h G_{i+1} * s_i                     s_i = act'(W_i z_i + b_i)
  *   dF/dW_i = D_i z_i^T,   dF/db_i = sum over rows of D_i
  *   G_i    = G_{i+1} + W_i^T D_i                 without the first term unless residual
  *   dF/dww_k = sum_i phi[i][k] dF/dW_i           the transpose of W_i = sum_k phi[i][k] ww_k
+ *
+ * For tanh and the identity s follows from a (activation_by_value), and the tape keeps a; for the
+ * other activations the forward pass leaves s in its place.
  *
  * The rows of the batch lie along the vectors. A product with W or with its transpose reads the
  * weights one at a time, where the parameters hold them, so that nothing is packed or transposed
@@ -79,15 +82,17 @@ struct resnet_tape *resnet_tape_new(const struct resnet *net, int max_rows)
     size_t outs = tape_columns(net->arch.outputs, max_rows);
     size_t slab = tape_columns(net->arch.width, max_rows);
     size_t inputs = net->arch.layer_pre ? tape_columns(net->arch.inputs, max_rows) : 0;
-    size_t acts = net->arch.residual ? blocks * slab : 0;
+    bool by_value = activation_by_value(net->arch.activation);
+    size_t acts = !by_value ? (blocks + 1) * slab : net->arch.residual ? blocks * slab : 0;
+    size_t bends = by_value ? 0 : (blocks + 1) * slab;
     size_t rows_out = tape_carved((size_t)max_rows * (size_t)net->n_out);
     tape->net = net;
     tape->kernels = kernels_get();
     tape->max_rows = max_rows;
     tape->slab = slab;
     size_t total = tape_carved(blocks * r * r) + tape_carved(blocks * r) + 2 * inputs +
-                   3 * (blocks + 1) * slab + acts + 2 * outs + rows_out + tape_carved(r * r) +
-                   tape_carved(r) + 3 * tape_carved(blocks * r);
+                   3 * (blocks + 1) * slab + acts + bends + 2 * outs + rows_out +
+                   tape_carved(r * r) + tape_carved(r) + 3 * tape_carved(blocks * r);
     tape->memory = mem_zalloc_array(total, sizeof *tape->memory);
     tape->single = mem_alloc_array(blocks, sizeof *tape->single);
     if (tape->memory == NULL || tape->single == NULL) {
@@ -103,7 +108,8 @@ struct resnet_tape *resnet_tape_new(const struct resnet *net, int max_rows)
     tape->x = tape_carve(&at, inputs);
     tape->d_x = tape_carve(&at, inputs);
     tape->z = tape_carve(&at, (blocks + 1) * slab);
-    tape->a = net->arch.residual ? tape_carve(&at, acts) : tape->z + slab;
+    tape->a = acts > 0 ? tape_carve(&at, acts) : tape->z + slab;
+    tape->bends = tape_carve(&at, bends);
     tape->raw = tape_carve(&at, outs);
     tape->d_raw = tape_carve(&at, outs);
     tape->y = tape_carve(&at, rows_out);
@@ -243,21 +249,70 @@ void resnet_set_params(struct resnet_tape *tape, const double *params)
     }
 }
 
-/* a <- act(a), next <- z + h a; next is a unless residual. */
+/*
+ * next <- z + h act(a), or act(a) without z. a keeps act(a), or the derivative there for
+ * activations whose derivative is no function of the value; where it keeps act(a) and there is no
+ * z, next is a.
+ */
 static void activate(const struct resnet_tape *tape, const double *z, double *a, double *next)
 {
+    const enum activation act = tape->net->arch.activation;
+    const struct kernels_sweeps_f64 *sweeps = &tape->kernels->sweeps_f64[act];
     size_t n = (size_t)tape->net->arch.width * tape->ld;
-    bool is_tanh = tape->net->arch.activation == ACT_TANH;
-    if (next == a) {
-        if (is_tanh) {
+    if (!activation_by_value(act)) {
+        if (z != NULL) {
+            sweeps->layer(n, tape->net->step, z, a, next);
+        } else {
+            sweeps->slopes(n, a, next);
+        }
+    } else if (z == NULL) {
+        if (act == ACT_TANH) {
             tape->kernels->tanh_f64(a, n);
         }
-    } else if (is_tanh) {
+    } else if (act == ACT_TANH) {
         tape->kernels->layer_f64(n, tape->net->step, z, a, next);
     } else {
         memcpy(next, z, n * sizeof *next);
         tape->kernels->axpy(n, tape->net->step, a, next);
     }
+}
+
+double *tape_slopes(const struct resnet_tape *tape, int block)
+{
+    if (block == tape->net->n_blocks && activation_by_value(tape->net->arch.activation)) {
+        return tape->z;
+    }
+    return tape_at(tape, tape->a, block);
+}
+
+/* u <- W z + b of a block, or of the pre layer. */
+static void before_activation(const struct resnet_tape *tape, int block, double *u)
+{
+    const struct resnet *net = tape->net;
+    int r = net->arch.width;
+    if (block == net->n_blocks) {
+        tape_product(tape, r, net->arch.inputs, tape->params + net->off.weight_pre,
+                     tape->params + net->off.bias_pre, false, tape->x, u);
+    } else {
+        tape_product(tape, r, r, tape_weight(tape, block), tape_bias(tape, block), false,
+                     tape_at(tape, tape->z, block), u);
+    }
+}
+
+void tape_keep_bends(struct resnet_tape *tape)
+{
+    const struct resnet *net = tape->net;
+    const struct kernels_sweeps_f64 *sweeps = &tape->kernels->sweeps_f64[net->arch.activation];
+    int n = net->n_blocks + (net->arch.layer_pre ? 1 : 0);
+    if (tape->bent || activation_by_value(net->arch.activation)) {
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        double *u = tape_at(tape, tape->bends, i);
+        before_activation(tape, i, u);
+        sweeps->bends((size_t)net->arch.width * tape->ld, u);
+    }
+    tape->bent = true;
 }
 
 void resnet_forward(struct resnet_tape *tape, int n, const double *x, double *y)
@@ -270,17 +325,18 @@ void resnet_forward(struct resnet_tape *tape, int n, const double *x, double *y)
         return;
     }
     tape->ld = columns_for(n);
+    tape->bent = false;
     tape_columns_from_rows(tape, net->arch.inputs, x, false, tape->x);
     if (net->arch.layer_pre) {
-        tape_product(tape, r, net->arch.inputs, tape->params + net->off.weight_pre,
-                     tape->params + net->off.bias_pre, false, tape->x, tape->z);
-        activate(tape, NULL, tape->z, tape->z);
+        double *a = tape_slopes(tape, net->n_blocks);
+        before_activation(tape, net->n_blocks, a);
+        activate(tape, NULL, a, tape->z);
     }
     for (int i = 0; i < net->n_blocks; i++) {
-        double *z = tape_at(tape, tape->z, i);
         double *a = tape_at(tape, tape->a, i);
-        tape_product(tape, r, r, tape_weight(tape, i), tape_bias(tape, i), false, z, a);
-        activate(tape, z, a, tape_at(tape, tape->z, i + 1));
+        before_activation(tape, i, a);
+        activate(tape, net->arch.residual ? tape_at(tape, tape->z, i) : NULL, a,
+                 tape_at(tape, tape->z, i + 1));
     }
     const double *last = tape_at(tape, tape->z, net->n_blocks);
     if (net->arch.layer_post) {
@@ -332,13 +388,19 @@ static void final_backward(struct resnet_tape *tape, const double *dy)
     }
 }
 
-/* d <- scale g act'(a). */
+/* d <- scale g s, of a block or the pre layer. */
 static void activation_backward(const struct resnet_tape *tape, double scale, const double *g,
-                                const double *a, double *d)
+                                int block, double *d)
 {
+    const enum activation act = tape->net->arch.activation;
     size_t n = (size_t)tape->net->arch.width * tape->ld;
-    if (tape->net->arch.activation == ACT_TANH) {
+    const double *a = tape_slopes(tape, block);
+    if (act == ACT_TANH) {
         tape->kernels->slope_f64(n, scale, g, a, d);
+    } else if (!activation_by_value(act)) {
+        for (size_t i = 0; i < n; i++) {
+            d[i] = scale * g[i] * a[i];
+        }
     } else {
         for (size_t i = 0; i < n; i++) {
             d[i] = scale * g[i];
@@ -396,7 +458,7 @@ static void pre_backward(struct resnet_tape *tape, const double *g, double *d, d
         }
         return;
     }
-    activation_backward(tape, 1.0, g, tape->z, d);
+    activation_backward(tape, 1.0, g, net->n_blocks, d);
     if (grad != NULL) {
         tape_outer(tape, r, inputs, false, d, tape->x, grad + net->off.weight_pre);
         tape->kernels->sums(r, tape->ld, d, grad + net->off.bias_pre);
@@ -421,7 +483,7 @@ static void backward_pass(struct resnet_tape *tape, const double *dy, double *gr
     for (int i = net->n_blocks - 1; i >= 0; i--) {
         double *d = tape_at(tape, tape->d, stride * i);
         double *before = keep ? tape_at(tape, tape->g, i) : g;
-        activation_backward(tape, net->step, g, tape_at(tape, tape->a, i), d);
+        activation_backward(tape, net->step, g, i, d);
         if (grad != NULL) {
             block_gradient(tape, i, d, grad);
         }

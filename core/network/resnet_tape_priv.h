@@ -17,16 +17,20 @@ struct resnet_tape {
     const struct kernels *kernels;
     const double *params; /* of the last resnet_set_params */
     int max_rows;
-    int n;         /* rows of the last forward pass */
-    size_t ld;     /* their columns, with padding */
-    size_t slab;   /* doubles from the columns of one block to those of the next */
-    int *single;   /* [n_blocks] the only coefficient of a block's weights; -1: a combination */
-    double *w;     /* [n_blocks][r x r]: W(t_i), where single is -1 */
-    double *b;     /* [n_blocks][r]: b(t_i), likewise */
-    double *x;     /* [d x ld]; z[0] itself without a pre layer */
-    double *d_x;   /* [d x ld], with a pre layer */
-    double *z;     /* [n_blocks + 1][r x ld] */
-    double *a;     /* [n_blocks][r x ld]; z[1] and on unless residual */
+    int n;       /* rows of the last forward pass */
+    size_t ld;   /* their columns, with padding */
+    size_t slab; /* doubles from the columns of one block to those of the next */
+    int *single; /* [n_blocks] the only coefficient of a block's weights; -1: a combination */
+    double *w;   /* [n_blocks][r x r]: W(t_i), where single is -1 */
+    double *b;   /* [n_blocks][r]: b(t_i), likewise */
+    double *x;   /* [d x ld]; z[0] itself without a pre layer */
+    double *d_x; /* [d x ld], with a pre layer */
+    double *z;   /* [n_blocks + 1][r x ld] */
+    /* [n_blocks][r x ld] activations; z[1] and on unless residual. Where the derivative is no
+     * function of the value: the derivatives, and those of the pre layer behind the last block. */
+    double *a;
+    double *bends; /* [n_blocks + 1][r x ld] second derivatives there (tape_keep_bends) */
+    bool bent;     /* whether they are those of the last forward pass */
     double *raw;   /* [outputs x ld] before the final map */
     double *y;     /* [n x n_out], row-major */
     double *d_raw; /* [outputs x ld] */
@@ -76,6 +80,14 @@ void tape_outer(const struct resnet_tape *tape, int n_a, int n_b, bool add, cons
 /* Adds the gradient of a block's W or b (size r * r or r) to those of the coefficients, at `to`. */
 void tape_spread(const struct resnet_tape *tape, int block, const double *from, size_t size,
                  double *to);
+
+/* What a backward pass knows a block's activation by, or at n_blocks that of the pre layer: its
+ * values or its derivatives (activation_by_value), [r x ld]. */
+double *tape_slopes(const struct resnet_tape *tape, int block);
+
+/* Fills bends after a forward pass, for activations whose derivative is no function of the value.
+ */
+void tape_keep_bends(struct resnet_tape *tape);
 
 /* Fills g and d with the adjoints of every layer for a scalar F with dF/dy = dy. */
 void tape_keep_adjoints(struct resnet_tape *tape, const double *dy);

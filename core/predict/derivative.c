@@ -29,7 +29,7 @@ bool derivative_is_known(const struct model *model, enum derivative_of of,
     if (predict_is_linear(model)) {
         known = kind == DERIVATIVE_HESSIAN ? 1U << DERIVATIVE_OF_MEAN : FIRST_OF_CLOSED_FORM;
     }
-    return !model_has_categories(model) && (known >> of & 1U) != 0;
+    return !model_has_categories(model) && model->reduction == NULL && (known >> of & 1U) != 0;
 }
 
 unsigned derivative_want(enum derivative_of of)

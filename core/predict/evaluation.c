@@ -430,8 +430,8 @@ enum err_code evaluation_score(const struct model *model, const struct data *row
 struct excess {
     const struct model *model;
     size_t o;
-    double *sum;                    /* [o] of (f - y)^2 - variance */
-    double count[ARCH_MAX_OUTPUTS]; /* [o] of their rows */
+    double *sum;   /* [o] of (f - y)^2 - variance */
+    double *count; /* [o] of their rows */
 };
 
 static enum err_code add_excess(void *ctx, const struct predict_result *f, const double *y, int n,
@@ -477,6 +477,10 @@ enum err_code evaluation_noise(const struct model *model, const struct data *row
         .keep = &keep,
         .fn = add_excess,
         .ctx = &excess};
+    excess.count = mem_zalloc_array(excess.o, sizeof *excess.count);
+    if (excess.count == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to measure the noise");
+    }
     memset(sigma, 0, excess.o * sizeof *sigma);
     if (evaluation_work(model, rows, &work, err) == ERR_OK) {
         for (size_t j = 0; j < excess.o; j++) {
@@ -486,5 +490,6 @@ enum err_code evaluation_noise(const struct model *model, const struct data *row
             sigma[j] = ldexp(root, model_exponent(model, (int)j));
         }
     }
+    mem_free(excess.count);
     return err->code;
 }

@@ -98,16 +98,17 @@ static double find_share(const struct predict_result *rounded, const struct pred
     return share;
 }
 
-/* Predicts with the plan in place of the model's own. */
-static enum err_code predict_by(struct model *model, const struct plan *plan,
+/* Predicts with the plan in place of the model's own; of a field, its coefficients. */
+static enum err_code predict_by(const struct model *model, const struct plan *plan,
                                 const struct predict_request *req, struct arena *arena,
                                 struct predict_result *out, struct err *err)
 {
-    struct plan own = model->plan;
-    model->plan = *plan;
-    err_kept(predict_run(model, req, arena, out, err));
-    model->plan = own;
-    return err->code;
+    struct model own = *model;
+    if (model->reduction != NULL) {
+        model_view_coefficients(model, &own);
+    }
+    own.plan = *plan;
+    return predict_run(&own, req, arena, out, err);
 }
 
 /* Compares two plans of the model: its float32_error, and *share by find_share. */
@@ -128,8 +129,9 @@ static enum err_code compare_plans(struct model *model, const struct plan *round
         .n = n, .x = x, .want = PREDICT_MEAN | PREDICT_STD, .n_threads = 1};
     if (predict_by(model, rounded, &req, &arena, &of_rounded, err) == ERR_OK &&
         predict_by(model, exact, &req, &arena, &of_exact, err) == ERR_OK) {
-        find_largest_errors(&of_rounded, &of_exact, n, model->o, &model->float32_error);
-        *share = find_share(&of_rounded, &of_exact, (size_t)n * (size_t)model->o);
+        int o = model->reduction != NULL ? model->reduction->k : model->o;
+        find_largest_errors(&of_rounded, &of_exact, n, o, &model->float32_error);
+        *share = find_share(&of_rounded, &of_exact, (size_t)n * (size_t)o);
     }
 done:
     arena_release(&arena);

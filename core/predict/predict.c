@@ -8,6 +8,7 @@
 #include "model/space_rows.h"
 #include "predict/derivative.h"
 #include "predict/feasible.h"
+#include "predict/predict_field.h"
 #include "predict/predict_interval.h"
 #include "predict/predict_observation.h"
 #include "predict/predict_units.h"
@@ -55,8 +56,9 @@ static enum err_code check_categories(const struct model *model, const struct pr
 static bool answer_fits(const struct model *model, const struct predict_request *req)
 {
     size_t n = (size_t)req->n;
-    size_t o = (size_t)model->o;
-    bool fits = predict_fits(n, o, 1, 1) && predict_tile_fits(model, req);
+    size_t o = (size_t)predict_n_outputs(model, req);
+    bool fits =
+        predict_fits(n, o, 1, 1) && (model->reduction != NULL || predict_tile_fits(model, req));
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         if (req->want & (1U << i)) {
             struct predict_dims dims = predict_result_dims((enum predict_index)i, model, req);
@@ -69,19 +71,36 @@ static bool answer_fits(const struct model *model, const struct predict_request 
         size_t rows = n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS;
         fits = fits && predict_fits(rows, o, (size_t)predict_intervals_n_folds(model), 2);
     }
-    return fits &&
-           (!(req->want & PREDICT_COVARIANCE_ROWS) || predict_fits(n, o, (size_t)model->m, 1));
+    return fits && (!(req->want & PREDICT_COVARIANCE_ROWS) || model->reduction != NULL ||
+                    predict_fits(n, o, (size_t)model->m, 1));
+}
+
+static enum err_code check_outputs(const struct model *model, const struct predict_request *req,
+                                   struct err *err)
+{
+    for (int j = 0; j < req->n_outputs; j++) {
+        if (req->outputs[j] < 0 || req->outputs[j] >= model->o) {
+            return err_set(err, ERR_INVALID, "outputs: there is no output %d, the model has %d",
+                           req->outputs[j], model->o);
+        }
+    }
+    return ERR_OK;
 }
 
 enum err_code predict_check(const struct model *model, const struct predict_request *req,
                             struct err *err)
 {
-    if (model_has_categories(model) && check_categories(model, req, err) != ERR_OK) {
+    if ((model_has_categories(model) && check_categories(model, req, err) != ERR_OK) ||
+        check_outputs(model, req, err) != ERR_OK) {
         return err->code;
     }
     if (!draw_choice_is_all(&req->part)) {
         return err_set(err, ERR_UNSUPPORTED,
                        "burn_in and at are not supported here; predict of /v1 has them");
+    }
+    if (predict_is_chosen(model, req)) {
+        const struct predict_request whole = predict_chosen_whole(req);
+        return predict_check(model, &whole, err);
     }
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
         !model_knows_noise(model)) {
@@ -106,8 +125,12 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
                        "rows at a time",
                        PREDICT_MAX_VALUES);
     }
-    if (req->derivative != NULL && derivative_check(model, req, err) != ERR_OK) {
+    if (req->derivative != NULL && model->reduction == NULL &&
+        derivative_check(model, req, err) != ERR_OK) {
         return err->code;
+    }
+    if (model->reduction != NULL) {
+        return predict_field_check(model, req, err);
     }
     return predict_is_linear(model) ? predict_linear_check(model, req, err) : ERR_OK;
 }
@@ -117,9 +140,9 @@ static enum err_code allocate_kept(struct predict_call *call, struct arena *aren
 {
     const struct model *model = call->model;
     unsigned want = call->req->want;
-    size_t cells = (size_t)call->req->n * (size_t)model->o;
+    size_t cells = (size_t)call->req->n * (size_t)predict_n_outputs(model, call->req);
     bool ok = true;
-    if (want & PREDICT_COVARIANCE_ROWS) {
+    if ((want & PREDICT_COVARIANCE_ROWS) && model->reduction == NULL) {
         size_t kept = predict_is_linear(model) ? predict_linear_values(model, call->req->n)
                                                : (size_t)model->m * cells;
         call->values = predict_scratch(arena, kept, &ok);
@@ -186,25 +209,40 @@ struct predict_span predict_tile_span(const struct predict_call *call, int tile)
                            : (struct predict_span){before + half, left - half};
 }
 
+static unsigned needed_of(const struct model *model, const struct predict_request *req)
+{
+    return model->reduction != NULL ? predict_field_needed(model, req) : predict_needed(req);
+}
+
 enum err_code predict_begin(struct predict_call *call, const struct model *model,
                             const struct predict_request *req, struct arena *arena,
                             struct predict_result *out, struct err *err)
 {
     *call = (struct predict_call){.model = model, .req = req, .out = out};
     *out = (struct predict_result){.mean = NULL};
-    unsigned needed = predict_needed(req);
+    bool field = model->reduction != NULL;
+    unsigned needed = needed_of(model, req);
     call->n_tiles = predict_n_tiles(model, req->n);
     if (req->derivative != NULL) {
         return predict_check(model, req, err);
+    }
+    if (predict_is_chosen(model, req)) {
+        return predict_check(model, req, err) == ERR_OK &&
+                       predict_result_alloc(out, needed, model, req, arena, err) == ERR_OK
+                   ? predict_chosen_begin(call, arena, err)
+                   : err->code;
     }
     if (predict_check(model, req, err) != ERR_OK ||
         predict_units_begin(call, arena, err) != ERR_OK ||
         predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
         allocate_kept(call, arena, err) != ERR_OK ||
-        (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK) ||
+        ((field || predict_is_linear(model)) && predict_linear_begin(call, arena, err) != ERR_OK) ||
         predict_observation_begin(call, arena, err) != ERR_OK ||
         ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK)) {
         return err->code;
+    }
+    if (field) {
+        return predict_field_begin(call, arena, err);
     }
     return req->want & PREDICT_SAMPLES ? choose_samples(call, arena, err) : ERR_OK;
 }
@@ -257,10 +295,11 @@ static enum err_code derive_moments(const struct predict_call *call, struct err 
 
 static enum err_code check_samples(const struct predict_call *call, struct err *err)
 {
-    size_t cells = (size_t)call->req->n * (size_t)call->model->o;
+    size_t o = (size_t)predict_n_outputs(call->model, call->req);
+    size_t cells = (size_t)call->req->n * o;
     for (size_t at = 0; at < (size_t)call->req->n_samples * cells; at++) {
         if (!isfinite(call->out->samples[at])) {
-            size_t row = at % cells / (size_t)call->model->o;
+            size_t row = at % cells / o;
             return err_set_at(err, ERR_NUMERIC, (int)row, -1,
                               "a sample of the model's answer at row %zu is not finite", row);
         }
@@ -274,8 +313,17 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
     if (call->req->derivative != NULL) {
         return ERR_OK;
     }
+    if (call->chosen != NULL) {
+        return predict_chosen_end(call, arena, err);
+    }
+    if (call->field != NULL && predict_field_end(call, arena, err) != ERR_OK) {
+        return err->code;
+    }
     if (call->req->samples_alone) {
         return check_samples(call, err);
+    }
+    if (call->field != NULL) {
+        return call->intervals != NULL ? predict_intervals_end(call, err) : ERR_OK;
     }
     if ((call->req->want & PREDICT_COVARIANCE_ROWS) && predict_is_linear(model)) {
         predict_linear_row_covariance(call);
@@ -303,7 +351,7 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
 
 size_t predict_bytes(const struct model *model, const struct predict_request *req)
 {
-    unsigned needed = predict_needed(req);
+    unsigned needed = needed_of(model, req);
     size_t values = 0;
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         if (needed & (1U << i)) {
@@ -314,6 +362,13 @@ size_t predict_bytes(const struct model *model, const struct predict_request *re
             }
             values += count;
         }
+    }
+    if (predict_is_chosen(model, req)) {
+        const struct predict_request whole = predict_chosen_whole(req);
+        return values * sizeof(double) + predict_bytes(model, &whole);
+    }
+    if (model->reduction != NULL) {
+        return values * sizeof(double) + predict_field_bytes(model, req);
     }
     if (req->want & PREDICT_COVARIANCE_ROWS) {
         values += predict_is_linear(model)
@@ -327,6 +382,14 @@ double predict_work(const struct model *model, const struct predict_request *req
 {
     if (req->derivative != NULL) {
         return derivative_work(model, req);
+    }
+    if (predict_is_chosen(model, req)) {
+        const struct predict_request whole = predict_chosen_whole(req);
+        return predict_work(model, &whole);
+    }
+    if (model->reduction != NULL) {
+        double more = req->want & PREDICT_FEASIBLE ? feasible_work(model) : 0.0;
+        return predict_field_work(model, req) + (double)req->n * more;
     }
     int n_draws = req->samples_alone ? req->n_samples : model->m;
     double per_row = (double)n_draws * (double)model->net.pack_size;
@@ -347,9 +410,13 @@ enum err_code predict_tile(const struct predict_call *call, int tile, struct are
     if (call->req->derivative != NULL) {
         return derivative_compute(call->model, call->req, scratch, err);
     }
+    if (call->chosen != NULL) {
+        return predict_chosen_tile(call, tile, scratch, err);
+    }
     bool linear = predict_is_linear(call->model);
-    enum err_code code = linear ? predict_linear_tile(call, tile, scratch, err)
-                                : predict_draws_tile(call, tile, scratch, err);
+    enum err_code code = call->field != NULL ? predict_field_tile(call, tile, scratch, err)
+                         : linear            ? predict_linear_tile(call, tile, scratch, err)
+                                             : predict_draws_tile(call, tile, scratch, err);
     if (code != ERR_OK || !(call->req->want & PREDICT_FEASIBLE)) {
         return code;
     }

@@ -23,6 +23,9 @@
 
 struct derivative;
 
+struct predict_field;
+struct predict_chosen;
+
 struct predict_request {
     int n;
     const double *x; /* [n x d], finite */
@@ -34,7 +37,10 @@ struct predict_request {
     int n_intervals;
     const double *intervals; /* [n_intervals] levels in (0, 1) */
     int n_samples;           /* distinct draws, at most m */
-    uint64_t seed;           /* chooses them, and their noise */
+    int n_outputs;           /* 0: all */
+    const int *outputs;      /* [n_outputs] those that are wanted, in this order; with samples of
+                                observations each at most once */
+    uint64_t seed;           /* chooses samples, and their noise */
     bool of_observations;    /* samples are with noise */
     int first_row;           /* place of the first row in what the client asked for */
     struct draw_choice part; /* of the draws; the caller makes the model of it (draw_choice.h), and
@@ -48,8 +54,20 @@ struct predict_request {
     const struct cancel *cancel; /* NULL, or what predict_run looks at before each tile */
 };
 
+/* Outputs of the answer, and which output of the model its output j is. */
+static inline int predict_n_outputs(const struct model *model, const struct predict_request *req)
+{
+    return req->n_outputs > 0 ? req->n_outputs : model->o;
+}
+
+static inline int predict_output(const struct predict_request *req, int j)
+{
+    return req->n_outputs > 0 ? req->outputs[j] : j;
+}
+
 /*
- * The result always holds mean and variance, and with intervals the total variance (without noise
+ * The result always holds mean and variance (of decoded outputs, the variance only where a result
+ * that was asked for needs it), and with intervals the total variance (without noise
  * where none is known); only with samples_alone it does not. In closed form the variance lacks
  * what the members' own covariances add, where nothing but mean, samples, noise_variance and
  * `feasible` is wanted.
@@ -92,6 +110,8 @@ struct predict_call {
     double *z;                  /* [n_levels] normal quantiles, in closed form; or NULL */
     double *total_z;            /* [n_total_levels] normal quantiles; or NULL */
     struct predict_intervals *intervals; /* NULL: not asked for */
+    struct predict_field *field;   /* of outputs that are decoded (predict_field.h); or NULL */
+    struct predict_chosen *chosen; /* of some of all outputs (predict_chosen.c); or NULL */
     int n_tiles;
 };
 

@@ -139,15 +139,17 @@ enum err_code predict_intervals_end(struct predict_call *call, struct err *err)
 {
     const struct predict_intervals *in = call->intervals;
     const struct predict_result *out = call->out;
-    size_t o = (size_t)call->model->o;
+    size_t all = (size_t)call->model->o;
+    size_t o = (size_t)predict_n_outputs(call->model, call->req);
     size_t cells = (size_t)call->req->n * o;
     for (size_t at = 0; at < (size_t)call->req->n_intervals * cells; at++) {
         size_t c = at % cells;
         double *lower = out->intervals + at / cells * 2 * cells + c;
         double *upper = lower + cells;
         if (in->thresholds != NULL) {
+            size_t output = (size_t)predict_output(call->req, (int)(c % o));
             double unit = in->in_std ? sqrt(out->total_variance[c]) : 1.0;
-            double half = in->thresholds[at / cells * o + c % o] * unit;
+            double half = in->thresholds[at / cells * all + output] * unit;
             *lower = out->mean[c] - half;
             *upper = out->mean[c] + half;
         }

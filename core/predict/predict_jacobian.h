@@ -9,12 +9,14 @@
 struct predict_jacobians {
     size_t first, rows; /* of the call */
     int group;          /* draws at a time; 0: no Jacobian is wanted */
+    bool by_rows;       /* several rows of a draw at a time, not draws at a row */
+    int rows_together;  /* so many */
     int begin, end;     /* draws whose Jacobians `all` holds */
     double *all;     /* [group x rows x o x d] by the scaled inputs, before the output's scaler */
-    double *scratch; /* of plan_gradient_scratch */
-    double *y;       /* [group x n_out] */
-    double *dy;      /* [group x n_out] */
-    double *dx;      /* [group x d] */
+    double *scratch; /* of plan_gradient_scratch or plan_gradient_rows_scratch */
+    double *y;       /* [group or rows_together x n_out] */
+    double *dy;      /* [group or rows_together x n_out] */
+    double *dx;      /* [group or rows_together x d] */
     double *slope;   /* [rows x d] of the scaled inputs by the inputs */
 };
 

@@ -48,7 +48,7 @@ static bool same_option(enum predict_option option, const struct predict_request
 bool predict_can_join(const struct predict_request *a, const struct predict_request *b)
 {
     unsigned alike = a->want & ~joins_freely;
-    if (a->derivative != NULL || b->derivative != NULL) {
+    if (a->derivative != NULL || b->derivative != NULL || a->n_outputs > 0 || b->n_outputs > 0) {
         return false;
     }
     if (alike != (b->want & ~joins_freely) || (alike & joins_never) || a->in_units != b->in_units) {
@@ -109,6 +109,9 @@ enum err_code predict_slice(const struct predict_call *joint, int first,
 {
     unsigned set =
         part->samples_alone ? PREDICT_SAMPLES : part->want | PREDICT_MEAN | PREDICT_VARIANCE;
+    if (joint->out->variance == NULL) { /* of decoded outputs that nobody wanted the variance of */
+        set &= ~(unsigned)PREDICT_VARIANCE;
+    }
     if (predict_result_alloc(out, set, joint->model, part, arena, err) != ERR_OK) {
         return err->code;
     }

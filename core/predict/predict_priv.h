@@ -71,6 +71,25 @@ bool predict_fits(size_t a, size_t b, size_t c, size_t d);
  */
 void predict_noise_finish(const struct predict_call *call, size_t first, size_t rows, int count);
 
+/* ---- some outputs of a model that computes all (predict_chosen.c) ---- */
+
+/* Has the request a slice that must be copied? */
+static inline bool predict_is_chosen(const struct model *model, const struct predict_request *req)
+{
+    return req->n_outputs > 0 && model->reduction == NULL && req->derivative == NULL;
+}
+
+/* The same request of all outputs. */
+struct predict_request predict_chosen_whole(const struct predict_request *req);
+
+/* Sets call->chosen; the results have been allocated. Errors of predict_begin. */
+enum err_code predict_chosen_begin(struct predict_call *call, struct arena *arena,
+                                   struct err *err) MUST_CHECK;
+enum err_code predict_chosen_tile(const struct predict_call *call, int tile, struct arena *scratch,
+                                  struct err *err) MUST_CHECK;
+enum err_code predict_chosen_end(struct predict_call *call, struct arena *arena,
+                                 struct err *err) MUST_CHECK;
+
 /* ---- from draws ---- */
 
 /* Is what a tile keeps of every draw within the limit? */

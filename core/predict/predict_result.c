@@ -51,7 +51,7 @@ struct predict_dims predict_result_dims(enum predict_index index, const struct m
                                         const struct predict_request *req)
 {
     size_t n = (size_t)req->n;
-    size_t o = (size_t)model->o;
+    size_t o = (size_t)predict_n_outputs(model, req);
     size_t d = (size_t)model->d;
     switch (predict_kinds[index].shape) {
     case PREDICT_SHAPE_N_O:

@@ -191,6 +191,12 @@ enum err_code solver_validate(enum solver_kind kind, const struct solver_setting
     if (check_evidence(kind, s, err) != ERR_OK) {
         return err->code;
     }
+    if (s->shards > 0 &&
+        (s->hyperparameters == HYPER_EVIDENCE || s->optim.kind == OPTIM_LEVENBERG)) {
+        return err_set(err, ERR_INVALID,
+                       "shards is %d: fits by Levenberg-Marquardt have none, so 0 is needed",
+                       s->shards);
+    }
     const struct solver_ops *ops = solver_ops[kind];
     if (ops->validate != NULL && ops->validate(s, err) != ERR_OK) {
         return err->code;

@@ -327,6 +327,34 @@ static double given_sigma(const struct bll *bll, int member, int j)
     return p->beliefs.noise == NOISE_GIVEN ? p->beliefs.noise_sigmas[j] : 0.0;
 }
 
+enum { PIECES = 10 };
+
+/* All that a member leaves, for the other ranks. */
+static void list_pieces(const struct bll *bll, int member, struct ranks_piece *pieces)
+{
+    const struct solver_problem *p = bll->tasks.problem;
+    const struct gauss *g = &bll->mixture->members[member];
+    struct fit_result *fit = &bll->fits[member];
+    size_t o = (size_t)p->train.o;
+    size_t of_all = (size_t)bll->settings->members * o;
+    int n = 0;
+    pieces[n++] = (struct ranks_piece){g->mean, (size_t)p->net->n_params * sizeof *g->mean};
+    pieces[n++] =
+        (struct ranks_piece){g->factor, (size_t)g->n * (size_t)g->rank * sizeof *g->factor};
+    for (size_t k = 0; k < 5; k++) { /* with what is in `unseen` */
+        pieces[n++] = (struct ranks_piece){bll->found + k * of_all + (size_t)member * o,
+                                           o * sizeof *bll->found};
+    }
+    pieces[n++] = (struct ranks_piece){&bll->bounds[member], sizeof *bll->bounds};
+    pieces[n++] = (struct ranks_piece){fit, sizeof *fit};
+    pieces[n] = (struct ranks_piece){NULL, 0};
+    if (bll->starts != NULL) {
+        size_t g_params = (size_t)bll->starts->groups.n;
+        pieces[n] = (struct ranks_piece){bll->starts->gamma + (size_t)member * g_params,
+                                         g_params * sizeof *bll->starts->gamma};
+    }
+}
+
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct bll *bll = ctx;
@@ -335,7 +363,12 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     size_t of_all = (size_t)bll->settings->members * (size_t)p->train.o;
     struct features f = {.n = 0};
     struct features part = {.n = 0};
+    struct ranks_piece pieces[PIECES];
     (void)worker;
+    list_pieces(bll, member, pieces);
+    if (ranks_hear(p->checkpoint, member, pieces, PIECES)) {
+        return ERR_OK;
+    }
     if (fit_features(bll, member, g->mean, err) != ERR_OK || features_init(&f, p, err) != ERR_OK ||
         evaluate_features(&f, p, g->mean, err) != ERR_OK) {
         goto done;
@@ -360,6 +393,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         bll->bounds[member] += at.at_bound;
         keep_output(use, j, &at, g);
     }
+    err_kept(ranks_tell(p->checkpoint, member, pieces, PIECES, err));
 done:
     features_release(&f);
     features_release(&part);

@@ -57,12 +57,22 @@ static enum err_code find_unseen(void *ctx, int worker, int slot, struct err *er
 {
     struct unseen *self = ctx;
     size_t o = (size_t)self->starts.tasks->problem->train.o;
+    size_t g = (size_t)self->starts.groups.n;
+    const struct checkpoint *checkpoint = self->starts.tasks->problem->checkpoint;
+    double *sigmas = self->sigmas + (size_t)slot * o;
+    const struct ranks_piece pieces[] = {
+        {sigmas, o * sizeof *sigmas},
+        {self->starts.gamma + (size_t)slot * g, g * sizeof *self->starts.gamma}};
     struct evidence_opened opened = {.fit = {.memory = NULL}};
     (void)worker;
+    if (ranks_hear(checkpoint, slot, pieces, 2)) {
+        evidence_starts_tell_end(&self->starts, self->starts.kept[slot], NULL);
+        return ERR_OK;
+    }
     if (evidence_starts_open(&self->starts, slot, &opened, err) == ERR_OK &&
-        evidence_starts_unseen(&self->starts, &opened, self->sigmas + (size_t)slot * o, err) ==
-            ERR_OK) {
+        evidence_starts_unseen(&self->starts, &opened, sigmas, err) == ERR_OK) {
         evidence_starts_tell_end(&self->starts, self->starts.kept[slot], &opened);
+        err_kept(ranks_tell(checkpoint, slot, pieces, 2, err));
     }
     evidence_starts_close(&opened);
     return err->code;
@@ -84,7 +94,7 @@ static enum err_code take_networks(struct unseen *self, struct solver_result *re
         return err_set(err, ERR_NOMEM, "no memory for the noise");
     }
     if (solver_draws_new(result, p->net, err) != ERR_OK ||
-        par_run(p->n_threads, result->m, find_unseen, self, err) != ERR_OK) {
+        ranks_run(p->checkpoint, p->n_threads, result->m, find_unseen, self, err) != ERR_OK) {
         return err->code;
     }
     for (size_t i = 0; i < (size_t)result->m; i++) {

@@ -44,12 +44,23 @@ static enum err_code make_gaussian(void *ctx, int worker, int slot, struct err *
     struct evidence_starts *starts = work->starts;
     struct gauss *gauss = &work->mixture->members[slot];
     size_t k = (size_t)starts->tasks->problem->net->n_params;
+    size_t g = (size_t)starts->groups.n;
+    const struct checkpoint *checkpoint = starts->tasks->problem->checkpoint;
+    const struct ranks_piece pieces[] = {
+        {gauss->mean, k * sizeof *gauss->mean},
+        {gauss->factor, k * k * sizeof *gauss->factor},
+        {starts->gamma + (size_t)slot * g, g * sizeof *starts->gamma}};
     struct evidence_opened opened = {.fit = {.memory = NULL}};
     (void)worker;
+    if (ranks_hear(checkpoint, slot, pieces, 3)) {
+        evidence_starts_tell_end(starts, starts->kept[slot], NULL);
+        return ERR_OK;
+    }
     if (evidence_starts_open(starts, slot, &opened, err) == ERR_OK &&
         levenberg_covariance(&opened.fit.lm, gauss->factor, err) == ERR_OK) {
         memcpy(gauss->mean, opened.fit.lm.params, k * sizeof *gauss->mean);
         evidence_starts_tell_end(starts, starts->kept[slot], &opened);
+        err_kept(ranks_tell(checkpoint, slot, pieces, 3, err));
     }
     evidence_starts_close(&opened);
     return err->code;
@@ -70,7 +81,7 @@ static enum err_code make_posterior(struct evidence_starts *starts, int n_draws,
     result->gaussian.linearised = true;
     result->m = starts->n_kept * n_draws;
     evidence_starts_tell_left_out(starts);
-    return par_run(p->n_threads, starts->n_kept, make_gaussian, &work, err);
+    return ranks_run(p->checkpoint, p->n_threads, starts->n_kept, make_gaussian, &work, err);
 }
 
 enum err_code solver_evidence_mixture(const struct solver_problem *problem,

@@ -31,13 +31,12 @@
  * 1992; A. Immer et al., ICML 2021.]
  *
  * Fits, curvatures and the choices of each round are saved in the checkpoint, each as a task. The
- * factorisations of H between them are not saved: they can be cancelled, and are repeated after an
- * interruption. They take a minute for the eigenvalues of the largest matrices, several minutes for
- * their eigenvectors, and seconds for all else.
+ * factorisations of H between them can be cancelled, and are repeated after an interruption: a
+ * minute for the eigenvalues of the largest matrices, several for their eigenvectors, else seconds.
  *
  * Where we differ from QUiNN: it hard-wires the noise s = 0.1 and knows no prior, so that its
- * Hessian is singular or indefinite whenever rows are few. It has only the full Hessian and its
- * diagonal, and predicts with draws only.
+ * Hessian, full or diagonal, is singular or indefinite whenever rows are few; it predicts with
+ * draws.
  */
 #include "solve/solver_priv.h"
 
@@ -378,18 +377,25 @@ static enum err_code make_evidence(struct solver_laplace *self, const struct mod
     return err->code;
 }
 
-static void tell_end(struct solver_laplace *self, int member)
+enum { PIECES = 9 };
+
+/* All that a member leaves, for the other ranks. */
+static void list_pieces(const struct solver_laplace *self, int member, struct ranks_piece *pieces)
 {
-    struct progress progress = {
-        .member = member,
-        .n_members = self->tasks.n,
-        .step = self->fits[member].epochs,
-        .n_steps = self->fits[member].epochs,
-        .loss = self->fits[member].best_loss,
-        .validation_loss = NAN,
-        .fraction = 1.0,
-    };
-    solver_tasks_progress(&self->tasks, &progress);
+    struct gauss *g = &self->mixture->members[member];
+    const struct solver_problem *p = self->tasks.problem;
+    size_t o = (size_t)p->train.o;
+    const struct ranks_piece all[PIECES] = {
+        {g->mean, (size_t)p->net->n_params * sizeof *g->mean},
+        {g->std, g->std != NULL ? (size_t)g->n * sizeof *g->std : 0},
+        {g->factor, (size_t)g->n * (size_t)g->rank * sizeof *g->factor},
+        {self->sigmas + (size_t)member * o, o * sizeof *self->sigmas},
+        {&self->evidence[member], sizeof *self->evidence},
+        {&self->factor[member], sizeof *self->factor},
+        {&self->raised[member], sizeof *self->raised},
+        {&self->bounds[member], sizeof *self->bounds},
+        {&self->fits[member], sizeof *self->fits}};
+    memcpy(pieces, all, sizeof all);
 }
 
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
@@ -399,7 +405,13 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     bool choosing = self->settings->marginal_likelihood;
     struct mode mode;
     double logdet = 0.0;
+    struct ranks_piece pieces[PIECES];
     (void)worker;
+    list_pieces(self, member, pieces);
+    if (ranks_hear(p->checkpoint, member, pieces, PIECES)) {
+        solver_tasks_tell_end(&self->tasks, member, &self->fits[member]);
+        return ERR_OK;
+    }
     self->factor[member] = 1.0;
     struct solver_part part = solver_part_of(&self->tasks, self->settings, member);
     part.to = FIT_SHARE * (choosing ? 0.5 : 1.0);
@@ -424,7 +436,8 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         make_evidence(self, &mode, logdet, err) != ERR_OK) {
         goto done;
     }
-    tell_end(self, member);
+    solver_tasks_tell_end(&self->tasks, member, &self->fits[member]);
+    err_kept(ranks_tell(p->checkpoint, member, pieces, PIECES, err));
 done:
     mode_release(&mode);
     if (err->code != ERR_OK) {
@@ -548,13 +561,15 @@ static enum err_code run_laplace(const struct solver_problem *problem,
     self.sigmas = mem_zalloc_array(members * (size_t)problem->train.o, sizeof *self.sigmas);
     self.evidence = mem_zalloc_array(members, sizeof *self.evidence);
     self.factor = mem_zalloc_array(members, sizeof *self.factor);
-    self.raised = mem_zalloc_array(members, sizeof *self.raised);
-    self.bounds = mem_zalloc_array(members, sizeof *self.bounds);
+    self.raised = mem_zalloc_array(2 * members, sizeof *self.raised);
     if (self.fits == NULL || self.sigmas == NULL || self.evidence == NULL || self.factor == NULL ||
-        self.raised == NULL || self.bounds == NULL) {
+        self.raised == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
-    } else if (ranks_run(problem->checkpoint, problem->n_threads, settings->members, run_member,
-                         &self, err) == ERR_OK) {
+        goto done;
+    }
+    self.bounds = self.raised + members;
+    if (ranks_run(problem->checkpoint, problem->n_threads, settings->members, run_member, &self,
+                  err) == ERR_OK) {
         err_kept(collect_results(&self, result, err));
     }
 done:
@@ -563,7 +578,6 @@ done:
     mem_free(self.evidence);
     mem_free(self.factor);
     mem_free(self.raised);
-    mem_free(self.bounds);
     solver_tasks_release(&self.tasks);
     return err->code;
 }

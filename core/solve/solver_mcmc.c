@@ -3,7 +3,7 @@
  * Markov chains on the posterior of all parameters, by one of core/sample/sampler's methods:
  * adaptive Metropolis, Langevin, Hamiltonian Monte Carlo, No-U-Turn.
  *
- * The target is the objective of the beliefs (core/fit/objective) on all rows: likelihood and,
+ * The target is the objective of the beliefs (core/losses/objective) on all rows: likelihood and,
  * unless the prior is flat, prior. When the noise is learned its log s_j are sampled with the
  * network's parameters; a draw of the result has the network's alone, and the result's noise_sigma
  * is the root of the mean variance over draws.

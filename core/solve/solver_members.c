@@ -263,7 +263,10 @@ enum err_code solver_members_run(struct solver_members *members, par_fn *fn, voi
     if (run.failures == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %d members", n);
     }
-    if (ranks_run(p->checkpoint, p->n_threads, n, run_or_note, &run, err) != ERR_OK) {
+    /* In shards each network is of all ranks, one network after the other. */
+    bool together = members->settings->shards > 0 && ranks_together(p->checkpoint) != NULL;
+    if ((together ? par_run(1, n, run_or_note, &run, err)
+                  : ranks_run(p->checkpoint, p->n_threads, n, run_or_note, &run, err)) != ERR_OK) {
         goto done;
     }
     for (int i = 0; i < n; i++) {

@@ -105,6 +105,9 @@ void solver_tasks_release(struct solver_tasks *tasks);
  */
 void solver_tasks_progress(void *tasks, const struct progress *progress);
 
+/* The end of a task that fitted one network and then did more. */
+void solver_tasks_tell_end(struct solver_tasks *tasks, int member, const struct fit_result *fit);
+
 /* ---- fits of one network ---- */
 
 /*

@@ -46,6 +46,20 @@ void solver_tasks_progress(void *ctx, const struct progress *progress)
     pthread_mutex_unlock(&tasks->lock);
 }
 
+void solver_tasks_tell_end(struct solver_tasks *tasks, int member, const struct fit_result *fit)
+{
+    const struct progress progress = {
+        .member = member,
+        .n_members = tasks->n,
+        .step = fit->epochs,
+        .n_steps = fit->epochs,
+        .loss = fit->best_loss,
+        .validation_loss = NAN,
+        .fraction = 1.0,
+    };
+    solver_tasks_progress(tasks, &progress);
+}
+
 struct objective solver_objective(const struct solver_problem *problem)
 {
     const struct solver_beliefs *b = &problem->beliefs;
@@ -69,8 +83,17 @@ struct fit_settings solver_fit_settings(const struct solver_settings *settings)
         .epochs = settings->epochs,
         .batch_size = settings->batch_size,
         .patience = settings->patience,
+        .shards = settings->shards,
         .optim = settings->optim,
     };
+}
+
+/* Networks have threads of their own where there are more threads than networks, or where the ranks
+ * fit one network at a time. */
+static int solver_shard_threads(const struct solver_problem *problem, int n)
+{
+    return ranks_together(problem->checkpoint) != NULL ? problem->n_threads
+                                                       : problem->n_threads / n;
 }
 
 struct solver_part solver_part_of(struct solver_tasks *tasks,
@@ -98,6 +121,7 @@ struct fit_problem solver_fit_problem(const struct solver_part *part, const stru
         .progress_ctx = part->tasks,
         .member = part->member,
         .n_members = part->tasks->n,
+        .n_threads = solver_shard_threads(p, part->tasks->n),
         .fraction_from = part->from,
         .fraction_to = part->to,
     };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Candidates are tried one after the other, each on its folds one after the other, and each
- * training has all threads. What has been scored is saved after each fold. After an interruption
+ * training has all threads. (Over several ranks fits are done before their turn comes:
+ * auto_ahead.c.) What has been scored is saved after each fold. After an interruption
  * the candidates are gone through again in the same order: what was saved takes the place of the
  * trainings, and every decision comes out as before, since it depends on the scores alone. (With a
  * budget of seconds also on the seconds, which are saved with them.)
@@ -30,13 +31,6 @@ static void show_table(const struct auto_work *work)
 
 /* ---- candidates ---- */
 
-/* Does a failure only take the candidate out? Else it ends the whole. */
-static bool is_of_candidate(enum err_code code)
-{
-    return code == ERR_NUMERIC || code == ERR_INVALID || code == ERR_LIMIT ||
-           code == ERR_UNSUPPORTED || code == ERR_TOO_LARGE;
-}
-
 static void note_scores(struct auto_work *work, int candidate)
 {
     struct auto_candidate *c = &work->table->candidates[candidate];
@@ -50,14 +44,16 @@ static enum err_code try_fold(struct auto_work *work, int candidate, struct err 
 {
     struct auto_candidate *c = &work->table->candidates[candidate];
     struct err one = ERR_INIT;
-    struct auto_stage stage;
-    struct train_run run;
+    struct auto_fit fit = {.memory = NULL};
     double begun = auto_seconds_now(work);
-    auto_begin_stage(work, candidate * work->table->n_scored + c->n_folds, &stage, &run);
-    enum err_code code = auto_score_fold(work, candidate, c->n_folds, &run, &one);
+    enum err_code code = auto_next_fit(work, candidate, &fit, &one);
+    if (code == ERR_OK) {
+        auto_fit_add(&fit, work);
+    }
+    auto_fit_release(&fit);
     bool is_late =
         code == ERR_CANCELLED && work->is_watched && !cancel_is_requested(work->run->run.cancel);
-    if (code != ERR_OK && !is_late && !is_of_candidate(code)) {
+    if (code != ERR_OK && !is_late && !auto_is_of_candidate(code)) {
         *err = one;
         return code;
     }
@@ -121,10 +117,14 @@ enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *
 static enum err_code find_too_large(struct auto_work *work, struct err *err)
 {
     const struct train_run *run = &work->run->run;
-    int counts[ARCH_MAX_OUTPUTS];
+    int *counts = mem_alloc_array((size_t)run->data.o, sizeof *counts);
+    if (counts == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to check %d outputs", run->data.o);
+    }
     const struct train_load load = {.n_rows = run->data.n,
                                     .holes = work->rows.present > 0.0,
                                     .failed = data_count(&run->data, counts) < run->data.n};
+    mem_free(counts);
     for (int i = 0; i < work->table->n; i++) {
         struct auto_candidate *c = &work->table->candidates[i];
         struct train_size size;
@@ -226,7 +226,10 @@ static enum err_code train_last(struct auto_work *work, int number, struct model
     struct auto_stage stage;
     struct train_run run;
     char *text = NULL;
-    double sigmas[ARCH_MAX_OUTPUTS];
+    double *sigmas = mem_alloc_array((size_t)work->rows.o, sizeof *sigmas);
+    if (sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise of %d outputs", work->rows.o);
+    }
     auto_begin_stage(work, number, &stage, &run);
     spec->validation = auto_kept_share(work, table->chosen);
     if (auto_take_cross(work, &cross, err) == ERR_OK &&
@@ -246,6 +249,7 @@ static enum err_code train_last(struct auto_work *work, int number, struct model
     }
     train_cross_release(&cross);
     report_release(&report);
+    mem_free(sigmas);
     mem_free(text);
     return err->code;
 }
@@ -262,8 +266,8 @@ static enum err_code train_chosen(struct auto_work *work, struct model **out, st
         if (train_last(work, number++, out, &one) == ERR_OK) {
             return ERR_OK;
         }
-        first = first.code == ERR_OK || !is_of_candidate(one.code) ? one : first;
-        if (!is_of_candidate(one.code)) {
+        first = first.code == ERR_OK || !auto_is_of_candidate(one.code) ? one : first;
+        if (!auto_is_of_candidate(one.code)) {
             break;
         }
         struct auto_candidate *c = &table->candidates[table->chosen];
@@ -278,6 +282,7 @@ static enum err_code train_chosen(struct auto_work *work, struct model **out, st
 
 static void release_work(struct auto_work *work)
 {
+    auto_ahead_release(work);
     train_rows_release(&work->rows);
     mem_free(work->fold);
     mem_free(work->counts);

@@ -72,8 +72,7 @@ static void stage_progress(void *ctx, const struct progress *progress)
     auto_watch_time(stage->work);
 }
 
-/* Will a candidate be scored, or has it been? Not certain while its turn has not come. */
-static bool is_reached(const struct auto_work *work, int candidate)
+bool auto_is_reached(const struct auto_work *work, int candidate)
 {
     const struct auto_spec *spec = work->run->spec;
     const struct auto_candidate *c = &work->table->candidates[candidate];
@@ -93,7 +92,7 @@ static void share_by_fits(const struct auto_work *work, int number, struct auto_
     int wanted = 0; /* fits of candidates that the budget reaches, as far as is known .. */
     int done = 0;   /* .. of those before this one */
     for (int i = 0; i < fits; i++) {
-        bool counts = is_reached(work, i / table->n_scored);
+        bool counts = auto_is_reached(work, i / table->n_scored);
         wanted += counts;
         done += counts && i < number;
     }
@@ -126,6 +125,11 @@ static void share_by_seconds(struct auto_work *work, int number, struct auto_sta
         stage->to = is_last ? 1.0 : fmax((used + now) / all, stage->from);
     }
     work->shown = stage->to;
+}
+
+int auto_fit_number(const struct auto_work *work, int candidate, int fold)
+{
+    return candidate * work->table->n_scored + fold;
 }
 
 void auto_begin_stage(struct auto_work *work, int number, struct auto_stage *stage,

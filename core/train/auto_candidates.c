@@ -407,19 +407,26 @@ enum err_code auto_check_memory(const struct auto_spec *spec, const struct auto_
                : err->code;
 }
 
-void auto_settle_scaling(struct auto_work *work, int candidate)
+enum scaler_kind auto_scaling_now(const struct auto_work *work, int candidate)
 {
-    struct auto_candidate *c = &work->table->candidates[candidate];
+    struct train_spec spec = work->table->candidates[candidate].spec;
+    enum scaler_kind own = spec.output_scaling;
     int best = auto_find_best(work);
     if (!work->scores[candidate].better || best < 0 ||
         work->table->candidates[best].spec.output_scaling != SCALER_LOG) {
-        return;
+        return own;
     }
     struct err err = ERR_INIT;
-    struct train_spec spec = c->spec;
     spec.output_scaling = SCALER_LOG;
-    if (train_validate(&spec, &err) == ERR_OK) {
-        c->spec = spec;
+    return train_validate(&spec, &err) == ERR_OK ? SCALER_LOG : own;
+}
+
+void auto_settle_scaling(struct auto_work *work, int candidate)
+{
+    struct auto_candidate *c = &work->table->candidates[candidate];
+    enum scaler_kind scaling = auto_scaling_now(work, candidate);
+    if (scaling != c->spec.output_scaling) {
+        c->spec.output_scaling = scaling;
         set_name(work->run->spec, c);
     }
 }

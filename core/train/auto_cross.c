@@ -34,13 +34,18 @@ double auto_kept_share(const struct auto_work *work, int candidate)
                                                                             : AUTO_KEPT_MANY;
 }
 
-enum err_code auto_keep_predictions(struct auto_work *work, int candidate, struct err *err)
+bool auto_keeps_predictions(const struct auto_work *work, int candidate)
 {
     const struct auto_spec *spec = work->run->spec;
+    bool fixed = (spec->fixed & AUTO_FIXED_VALIDATION) != 0;
+    return fixed ? !(spec->base.validation > 0.0) : learns_from_all(work, candidate);
+}
+
+enum err_code auto_keep_predictions(struct auto_work *work, int candidate, struct err *err)
+{
     struct auto_scores *scores = &work->scores[candidate];
     size_t cells = (size_t)work->rows.n * (size_t)work->rows.o;
-    bool fixed = (spec->fixed & AUTO_FIXED_VALIDATION) != 0;
-    if (fixed ? spec->base.validation > 0.0 : !learns_from_all(work, candidate)) {
+    if (!auto_keeps_predictions(work, candidate)) {
         return ERR_OK;
     }
     scores->means = mem_alloc_array(cells, sizeof *scores->means);

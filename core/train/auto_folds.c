@@ -20,6 +20,7 @@
 #include "predict/evaluation.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MIN_STD         1e-8
 #define MIN_OUTPUT_ROWS 2 /* outside of each fold, that have an output */
@@ -175,23 +176,20 @@ static enum err_code take_fold(const struct auto_work *work, int fold, bool with
 struct scoring {
     const struct auto_work *work;
     const struct model *model;
-    const int *index; /* places of the fold's rows */
+    struct auto_fit *to;
     int n_done;
-    const struct auto_scores *to;
 };
 
-/* The score of output j at a row of a prediction, whose excess it adds. */
+/* The score of output j at a row of a prediction, whose excess it notes. */
 static double score_cell(const struct scoring *self, const struct predict_result *f, size_t cell,
-                         double y)
+                         double y, double *excess)
 {
-    int o = self->model->o;
-    int j = (int)(cell % (size_t)o);
+    int j = (int)(cell % (size_t)self->model->o);
     int exponent = model_exponent(self->model, j);
     double unit = ldexp(self->work->spreads[j], -exponent);
     double residual = (ldexp(y, -exponent) - f->mean[cell]) / unit;
     double std = sqrt(f->variance[cell]) / unit;
-    self->to->excess[j] += residual * residual - std * std;
-    self->to->excess[o + j] += 1.0;
+    *excess = residual * residual - std * std;
     if (f->total_variance != NULL) {
         std = sqrt(f->total_variance[cell]) / unit;
     }
@@ -199,15 +197,15 @@ static double score_cell(const struct scoring *self, const struct predict_result
 }
 
 /* Keeps what is predicted of a row of the fold. */
-static void keep_row(const struct scoring *self, const struct predict_result *f, size_t i,
-                     int place)
+static void keep_row(const struct scoring *self, const struct predict_result *f, size_t i)
 {
     size_t o = (size_t)self->model->o;
+    size_t at = (size_t)self->n_done * o;
     const double *variance = f->total_variance != NULL ? f->total_variance : f->variance;
     for (size_t j = 0; self->to->means != NULL && j < o; j++) {
         int exponent = model_exponent(self->model, (int)j);
-        self->to->means[(size_t)place * o + j] = ldexp(f->mean[i * o + j], exponent);
-        self->to->stds[(size_t)place * o + j] = ldexp(sqrt(variance[i * o + j]), exponent);
+        self->to->means[at + j] = ldexp(f->mean[i * o + j], exponent);
+        self->to->stds[at + j] = ldexp(sqrt(variance[i * o + j]), exponent);
     }
 }
 
@@ -215,60 +213,44 @@ static enum err_code score_block(void *ctx, const struct predict_result *f, cons
                                  struct err *err)
 {
     struct scoring *self = ctx;
-    int o = self->model->o;
+    size_t o = (size_t)self->model->o;
     for (int i = 0; i < n; i++) {
+        double *excess = self->to->excess + (size_t)self->n_done * o;
         double sum = 0.0;
-        for (int j = 0; j < o; j++) {
-            size_t cell = (size_t)i * (size_t)o + (size_t)j;
+        for (size_t j = 0; j < o; j++) {
+            size_t cell = (size_t)i * o + j;
+            excess[j] = NAN;
             if (self->work->spreads[j] > 0.0 && !isnan(y[cell])) {
-                sum += score_cell(self, f, cell, y[cell]);
+                sum += score_cell(self, f, cell, y[cell], &excess[j]);
             }
         }
         if (!isfinite(sum)) {
             return err_set(err, ERR_NUMERIC, "the score of a row is not finite");
         }
-        keep_row(self, f, (size_t)i, self->index[self->n_done]);
-        self->to->sums[self->index[self->n_done++]] = sum;
+        keep_row(self, f, (size_t)i);
+        self->to->sums[self->n_done++] = sum;
     }
     return ERR_OK;
 }
 
 /* The spec of a candidate as it is trained without a fold. */
-static struct train_spec fold_spec(const struct train_spec *spec)
+static struct train_spec fold_spec(const struct auto_work *work, const struct auto_fit *fit)
 {
-    struct train_spec own = *spec;
-    bool learns = spec->solver == SOLVER_EVIDENCE;
-    own.calibration = train_defaults(spec->solver).calibration;
-    own.validation = learns ? 0.0 : fmax(spec->validation, AUTO_KEPT);
+    struct train_spec own = work->table->candidates[fit->candidate].spec;
+    bool learns = own.solver == SOLVER_EVIDENCE;
+    own.calibration = train_defaults(own.solver).calibration;
+    own.validation = learns ? 0.0 : fmax(own.validation, AUTO_KEPT);
+    own.settings.members = work->scores[fit->candidate].members;
+    own.settings.epochs = work->scores[fit->candidate].epochs;
+    own.output_scaling = fit->scaling;
     return own;
 }
 
-enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
-                              const struct train_run *run, struct err *err)
+static enum err_code score_rows(const struct auto_work *work, const struct model *model,
+                                const struct train_run *run, const struct train_rows *own,
+                                struct auto_fit *fit, struct err *err)
 {
-    struct train_spec spec = fold_spec(&work->table->candidates[candidate].spec);
-    struct train_rows others = {.n = 0};
-    struct train_rows own = {.n = 0};
-    struct model *model = NULL;
-    struct train_run without = *run;
-    int *index = mem_alloc_array((size_t)work->rows.n, sizeof *index);
-    if (index == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for a fold");
-    }
-    if (take_fold(work, fold, false, index, &others, err) != ERR_OK) {
-        goto done;
-    }
-    spec.settings.members = work->scores[candidate].members;
-    spec.settings.epochs = work->scores[candidate].epochs;
-    without.spec = &spec;
-    without.data = train_rows_user(&others);
-    without.failed = NULL; /* each of these rows has an output */
-    if (train_run(&without, &model, err) != ERR_OK ||
-        take_fold(work, fold, true, index, &own, err) != ERR_OK) {
-        goto done;
-    }
-    struct scoring scoring = {
-        .work = work, .model = model, .index = index, .to = &work->scores[candidate]};
+    struct scoring scoring = {.work = work, .model = model, .to = fit};
     const struct evaluation_run how = {.n_threads = run->n_threads, .cancel = run->cancel};
     const struct evaluation_work work_of = {
         .block = {.want = PREDICT_MEAN | PREDICT_VARIANCE |
@@ -277,12 +259,85 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
         .run = &how,
         .fn = score_block,
         .ctx = &scoring};
-    const struct data rows = train_rows_user(&own);
-    err_kept(evaluation_work(model, &rows, &work_of, err));
-done:
+    const struct data rows = train_rows_user(own);
+    return evaluation_work(model, &rows, &work_of, err);
+}
+
+enum err_code auto_fit_init(const struct auto_work *work, int candidate, int fold,
+                            struct auto_fit *fit, struct err *err)
+{
+    size_t o = (size_t)work->rows.o;
+    bool keeps = auto_keeps_predictions(work, candidate);
+    *fit = (struct auto_fit){
+        .candidate = candidate, .fold = fold, .scaling = auto_scaling_now(work, candidate)};
+    for (int i = 0; i < work->rows.n; i++) {
+        fit->n += work->fold[i] == fold;
+    }
+    size_t n = (size_t)fit->n;
+    fit->memory = mem_alloc_array(n * (1 + (keeps ? 3 : 1) * o) + 1, sizeof *fit->memory);
+    if (fit->memory == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the scores of a fold");
+    }
+    fit->sums = fit->memory;
+    fit->excess = fit->sums + n;
+    fit->means = keeps ? fit->excess + n * o : NULL;
+    fit->stds = keeps ? fit->means + n * o : NULL;
+    return ERR_OK;
+}
+
+void auto_fit_release(struct auto_fit *fit)
+{
+    mem_free(fit->memory);
+    *fit = (struct auto_fit){.memory = NULL};
+}
+
+enum err_code auto_fit_run(const struct auto_work *work, const struct train_run *run,
+                           struct auto_fit *fit, struct err *err)
+{
+    const struct train_spec spec = fold_spec(work, fit);
+    struct train_rows others = {.n = 0};
+    struct train_rows own = {.n = 0};
+    struct model *model = NULL;
+    struct train_run without = *run;
+    int *index = mem_alloc_array((size_t)work->rows.n, sizeof *index);
+    if (index == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a fold");
+    }
+    if (take_fold(work, fit->fold, false, index, &others, err) == ERR_OK) {
+        without.spec = &spec;
+        without.data = train_rows_user(&others);
+        without.failed = NULL; /* each of these rows has an output */
+        if (train_run(&without, &model, err) == ERR_OK &&
+            take_fold(work, fit->fold, true, index, &own, err) == ERR_OK) {
+            err_kept(score_rows(work, model, run, &own, fit, err));
+        }
+    }
     model_unref(model);
     train_rows_release(&others);
     train_rows_release(&own);
     mem_free(index);
     return err->code;
+}
+
+void auto_fit_add(const struct auto_fit *fit, struct auto_work *work)
+{
+    struct auto_scores *to = &work->scores[fit->candidate];
+    size_t o = (size_t)work->rows.o;
+    size_t at = 0;
+    for (size_t i = 0; i < (size_t)work->rows.n; i++) {
+        if (work->fold[i] != fit->fold) {
+            continue;
+        }
+        to->sums[i] = fit->sums[at];
+        for (size_t j = 0; j < o; j++) {
+            double excess = fit->excess[at * o + j];
+            to->excess[j] += isnan(excess) ? 0.0 : excess;
+            to->excess[o + j] += isnan(excess) ? 0.0 : 1.0;
+        }
+        if (fit->means != NULL) {
+            memcpy(to->means + i * o, fit->means + at * o, o * sizeof *to->means);
+            memcpy(to->stds + i * o, fit->stds + at * o, o * sizeof *to->stds);
+        }
+        at++;
+    }
 }

@@ -30,6 +30,8 @@ struct auto_work {
     int *counts;            /* [rows.n] outputs that a row has; mem */
     double *spreads;        /* [o] standard deviations of the outputs; 0: constant; mem */
     struct auto_scores scores[AUTO_MAX_CANDIDATES];
+    struct auto_ahead *ahead; /* fits that were done before their turn came; mem */
+    int n_ahead;
     double least;       /* bytes that the smallest candidate needs */
     double seconds;     /* budget or limit, whichever is smaller; 0: none */
     double before;      /* seconds that were used before an interruption */
@@ -56,7 +58,11 @@ bool auto_is_needless(const struct auto_work *work, int candidate);
  * have been? The first one of each solver is. */
 bool auto_has_work(const struct auto_work *work, int candidate);
 
-/* Sets the scaling of a candidate whose turn has come, if it is that of the best one so far. */
+/* The scaling of its outputs that a candidate would have if its turn came now: its own or, where it
+ * has that, the one of the best so far. */
+enum scaler_kind auto_scaling_now(const struct auto_work *work, int candidate);
+
+/* Settles it, of a candidate whose turn has come. */
 void auto_settle_scaling(struct auto_work *work, int candidate);
 
 /* ---- folds (auto_folds.c) ---- */
@@ -65,12 +71,46 @@ void auto_settle_scaling(struct auto_work *work, int candidate);
  * those of train_rows_split. */
 enum err_code auto_take_rows(struct auto_work *work, struct err *err) MUST_CHECK;
 
-/* Trains a candidate without a fold and scores it on it: sets the sums of the fold's rows. Errors
- * of train_run. */
-enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
-                              const struct train_run *run, struct err *err) MUST_CHECK;
+/* A candidate without a fold, and its scores on it: of the n rows of the fold, in their order. */
+struct auto_fit {
+    int candidate, fold;
+    enum scaler_kind scaling; /* of the outputs */
+    int n;
+    double *memory; /* mem, of the others */
+    double *sums;   /* [n] over the outputs of a row */
+    double *excess; /* [n x o] squared residual minus the model's variance, in units of the spread's
+                       square; NaN: not scored */
+    double *means;  /* [n x o] as in auto_scores; NULL: not kept */
+    double *stds;
+};
+
+/* A zeroed one may be released. ERR_NOMEM. */
+enum err_code auto_fit_init(const struct auto_work *work, int candidate, int fold,
+                            struct auto_fit *fit, struct err *err) MUST_CHECK;
+void auto_fit_release(struct auto_fit *fit);
+
+/* Trains and scores. Errors of train_run. */
+enum err_code auto_fit_run(const struct auto_work *work, const struct train_run *run,
+                           struct auto_fit *fit, struct err *err) MUST_CHECK;
+
+/* Adds it to the scores of its candidate. */
+void auto_fit_add(const struct auto_fit *fit, struct auto_work *work);
+
+/* ---- fits over several ranks (auto_ahead.c) ---- */
+
+/* The next fit of the candidate whose turn it is; *fit is to be released, on failure too. Errors of
+ * auto_fit_run. */
+enum err_code auto_next_fit(struct auto_work *work, int candidate, struct auto_fit *fit,
+                            struct err *err) MUST_CHECK;
+void auto_ahead_release(struct auto_work *work);
+
+/* Does a failure only take the candidate out? Else it ends the whole. */
+bool auto_is_of_candidate(enum err_code code);
 
 /* ---- the model's own scores (auto_cross.c) ---- */
+
+/* Is what a candidate predicts kept? */
+bool auto_keeps_predictions(const struct auto_work *work, int candidate);
 
 /* Room for what a candidate predicts, where its scores would be those of the model. ERR_NOMEM. */
 enum err_code auto_keep_predictions(struct auto_work *work, int candidate,
@@ -125,11 +165,20 @@ struct auto_part {
     struct auto_work *work;
     const struct checkpoint *whole; /* may be NULL */
     uint32_t number;                /* of the training */
+    int first_task;                 /* of its tasks in `whole` */
     struct checkpoint checkpoint;
 };
 
 /* Returns the checkpoint to be used, or NULL. The part must not move. */
 const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work *work, int number);
+
+/* The same for the number-th training, a fit without a fold, while other ranks do other ones: its
+ * states are its own, and stay with this rank. */
+const struct checkpoint *auto_part_init_apart(struct auto_part *part, struct auto_work *work,
+                                              int number);
+
+/* The task that keeps the scores of a fit. */
+int auto_fit_task(const struct auto_fit *fit);
 
 /* Sets work->before; 0 without a clock. ERR_NOMEM; errors of the checkpoint; ERR_CORRUPT. */
 enum err_code auto_load_time(struct auto_work *work, struct err *err) MUST_CHECK;
@@ -161,6 +210,12 @@ struct auto_stage {
  * last one and those that take its place. The stage must not move. */
 void auto_begin_stage(struct auto_work *work, int number, struct auto_stage *stage,
                       struct train_run *run);
+
+/* The number of a training without a fold. */
+int auto_fit_number(const struct auto_work *work, int candidate, int fold);
+
+/* Will a candidate be scored, or has it been? Not certain while its turn has not come. */
+bool auto_is_reached(const struct auto_work *work, int candidate);
 
 /* Is a candidate left out for another reason than the budget? */
 bool auto_is_left_out(const struct auto_work *work, int candidate);

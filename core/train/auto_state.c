@@ -3,6 +3,8 @@
 #include "train/auto_priv.h"
 
 #include "base/mem.h"
+#include "base/ranks.h"
+#include "train/train_part.h"
 
 #include <limits.h>
 #include <string.h>
@@ -11,6 +13,15 @@
 #define FIRST_TASK (INT_MAX - AUTO_MAX_CANDIDATES)
 /* The task of the seconds that have been used. */
 #define TIME_TASK INT_MAX
+/* Tasks of fits without a fold, each in two scalings, and of the trainings of these fits where each
+ * has states of its own. Such a training is one run of a solver and its scoring. */
+#define MAX_FITS    (AUTO_MAX_CANDIDATES * AUTO_MAX_FOLDS)
+#define FIT_TASK    (FIRST_TASK - 2 * MAX_FITS)
+#define APART_TASKS (4 * TRAIN_PART_TASKS)
+#define APART_TASK  (FIT_TASK - MAX_FITS * APART_TASKS)
+
+_Static_assert((TRAIN_MAX_FOLDS + 4LL) * TRAIN_PART_TASKS + 4LL * TRAIN_MAX_FOLDS < APART_TASK,
+               "no training has so many tasks");
 
 /* ---- the seconds ---- */
 
@@ -49,7 +60,7 @@ static bool part_due(void *ctx, int task)
 {
     const struct auto_part *part = ctx;
     auto_watch_time(part->work);
-    return checkpoint_due(part->whole, task);
+    return checkpoint_due(part->whole, part->first_task + task);
 }
 
 static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_bytes,
@@ -59,8 +70,9 @@ static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_
     struct bytes_writer w = {.data = NULL};
     bytes_put_u32(&w, part->number);
     bytes_put(&w, bytes, n_bytes);
-    return checkpoint_save(part->whole, task, &w, err) == ERR_OK ? save_time(part->work, err)
-                                                                 : err->code;
+    return checkpoint_save(part->whole, part->first_task + task, &w, err) == ERR_OK
+               ? save_time(part->work, err)
+               : err->code;
 }
 
 static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
@@ -68,7 +80,8 @@ static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_byte
     const struct auto_part *part = ctx;
     void *found = NULL;
     size_t size = 0;
-    enum err_code code = part->whole->load(part->whole->ctx, task, &found, &size, err);
+    enum err_code code =
+        part->whole->load(part->whole->ctx, part->first_task + task, &found, &size, err);
     if (code != ERR_OK) {
         return code;
     }
@@ -99,8 +112,28 @@ const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work
                                               .due = part_due,
                                               .save = part_save,
                                               .load = part_load,
-                                              .ranks = whole != NULL ? whole->ranks : NULL}};
+                                              .ranks = whole != NULL ? whole->ranks : NULL,
+                                              .first = whole != NULL ? whole->first : 0}};
     return whole != NULL ? &part->checkpoint : NULL;
+}
+
+const struct checkpoint *auto_part_init_apart(struct auto_part *part, struct auto_work *work,
+                                              int number)
+{
+    const struct checkpoint *kept = ranks_kept(work->run->run.checkpoint);
+    *part = (struct auto_part){
+        .work = work,
+        .whole = kept,
+        .number = (uint32_t)number,
+        .first_task = APART_TASK + number * APART_TASKS,
+        .checkpoint = {.ctx = part, .due = part_due, .save = part_save, .load = part_load}};
+    return kept != NULL ? &part->checkpoint : NULL;
+}
+
+int auto_fit_task(const struct auto_fit *fit)
+{
+    int number = fit->candidate * AUTO_MAX_FOLDS + fit->fold;
+    return FIT_TASK + 2 * number + (fit->scaling == SCALER_LOG);
 }
 
 /* ---- the scores of a candidate ---- */

@@ -19,11 +19,13 @@
 #include "train/train.h"
 
 #include "base/mem.h"
+#include "base/ranks.h"
 #include "fit/split.h"
 #include "predict/conformal_scores.h"
 #include "predict/evaluation.h"
 #include "predict/precision.h"
 #include "train/train_cross.h"
+#include "train/train_field.h"
 #include "train/train_part.h"
 #include "train/train_priv.h"
 
@@ -179,7 +181,7 @@ struct evaluation_run trainee_scoring(const struct trainee *t, int number)
 
 /* ---- one run of the solver ---- */
 
-static enum err_code solve_part(struct trainee *t, int fold, const struct train_rows *rows,
+static enum err_code solve_part(const struct trainee *t, int fold, const struct train_rows *rows,
                                 const struct train_rows *validation, struct solver_result *result,
                                 struct err *err)
 {
@@ -314,12 +316,93 @@ done:
     return err->code;
 }
 
+/* Runs the solver on the complement of a fold. */
+static enum err_code solve_fold(const struct trainee *t, int fold, struct solver_result *result,
+                                struct err *err)
+{
+    const struct train_rows none = {
+        .n = 0, .d = t->model->d, .width = t->model->net.arch.inputs, .o = t->model->o};
+    struct train_rows rows = {.n = 0};
+    if (gather_fold(t, fold, false, &rows, err) == ERR_OK) {
+        err_kept(solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, result, err));
+    }
+    train_rows_release(&rows);
+    return err->code;
+}
+
+/* ---- folds over several ranks ---- */
+
+/* Neighbouring folds, each solved by one of the ranks. */
+struct fold_round {
+    const struct trainee *t;
+    struct solver_result *results; /* [n_ranks]; mem; NULL: every fold is solved by all ranks */
+    int n_ranks;
+    int first, n; /* folds */
+};
+
+/* Are whole folds quicker than the networks of one fold after the other, over so many ranks? */
+static bool takes_folds_apart(const struct trainee *t, int n_ranks)
+{
+    const struct train_spec *spec = t->run->spec;
+    double ranks = n_ranks;
+    double networks = solver_n_networks(spec->solver, &spec->settings);
+    return n_ranks > 1 && ceil(t->n_folds / ranks) * networks < t->n_folds * ceil(networks / ranks);
+}
+
+static enum err_code begin_rounds(const struct trainee *t, struct fold_round *round,
+                                  struct err *err)
+{
+    *round = (struct fold_round){.t = t, .n_ranks = ranks_count(t->run->checkpoint)};
+    if (takes_folds_apart(t, round->n_ranks)) {
+        round->results = mem_zalloc_array((size_t)round->n_ranks, sizeof *round->results);
+        return round->results != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for folds");
+    }
+    return ERR_OK;
+}
+
+static void end_rounds(struct fold_round *round)
+{
+    for (int i = 0; i < round->n && round->results != NULL; i++) {
+        solver_result_release(&round->results[i]);
+    }
+    mem_free(round->results);
+}
+
+static enum err_code solve_one(void *ctx, int worker, int task, struct err *err)
+{
+    struct fold_round *round = ctx;
+    (void)worker;
+    return solve_fold(round->t, round->first + task, &round->results[task], err);
+}
+
+/* *result <- that of a fold; folds are asked for in their order. */
+static enum err_code next_fold(struct fold_round *round, int fold, struct solver_result *result,
+                               struct err *err)
+{
+    const struct trainee *t = round->t;
+    if (round->results == NULL) {
+        return solve_fold(t, fold, result, err);
+    }
+    if (fold == round->first + round->n) {
+        int left = t->n_folds - fold;
+        round->first = fold;
+        round->n = left < round->n_ranks ? left : round->n_ranks;
+        if (ranks_run(t->run->checkpoint, 1, round->n, solve_one, round, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    *result = round->results[fold - round->first];
+    round->results[fold - round->first] = (struct solver_result){.m = 0};
+    return ERR_OK;
+}
+
+/* ---- all of them ---- */
+
 /* Runs the solver on each fold's complement and gathers posterior, noise, scores and report. */
 static enum err_code solve_folds(struct trainee *t, struct err *err)
 {
     struct conformal *c = &t->model->conformal;
-    struct train_rows none = {
-        .n = 0, .d = t->model->d, .width = t->model->net.arch.inputs, .o = t->model->o};
+    struct fold_round round = {.results = NULL};
     size_t o = (size_t)t->model->o;
     bool normalised = t->run->spec->calibration.normalised;
     c->scores = mem_alloc_array((size_t)t->train.n * o, sizeof *c->scores);
@@ -329,11 +412,10 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
     if (c->scores == NULL || (normalised && c->fold_noise == NULL)) {
         return err_set(err, ERR_NOMEM, "no memory for the calibration");
     }
+    err_kept(begin_rounds(t, &round, err));
     for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
-        struct train_rows rows = {.n = 0};
         struct solver_result result = {.m = 0};
-        if (gather_fold(t, fold, false, &rows, err) == ERR_OK &&
-            solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
+        if (next_fold(&round, fold, &result, err) == ERR_OK &&
             add_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
             score_fold(t, fold, &result, err) == ERR_OK &&
             train_noise_add(t, t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
@@ -344,8 +426,8 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
                                  result.report.warnings[i].text));
         }
         solver_result_release(&result);
-        train_rows_release(&rows);
     }
+    end_rounds(&round);
     c->method = t->run->spec->calibration.method;
     c->normalised = normalised;
     c->n_folds = t->n_folds;
@@ -386,7 +468,6 @@ static enum err_code score_model(struct trainee *t, struct err *err)
     const struct train_spec *spec = t->run->spec;
     struct data kept = train_rows_user(&t->kept);
     struct data rows = train_rows_user(&t->calibration);
-    double range[2 * ARCH_MAX_OUTPUTS];
     struct evaluation_run run = trainee_scoring(t, SCORE_CALIBRATION);
     if (train_noise_measure(t, SCORE_NOISE, model, err) != ERR_OK) {
         return err->code;
@@ -406,12 +487,19 @@ static enum err_code score_model(struct trainee *t, struct err *err)
             return err->code;
         }
     }
+    double *range = mem_alloc_array(2 * (size_t)model->o, sizeof *range);
+    if (range == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to score a model");
+    }
     train_rows_ranges(t->train.y, t->train.n, model->o, range);
     run = trainee_scoring(t, SCORE_KEPT);
     if (kept.n > 0) {
-        return evaluation_score(model, &kept, range, &run, &model->scores, err);
+        err_kept(evaluation_score(model, &kept, range, &run, &model->scores, err));
+    } else if (t->run->cross != NULL) {
+        err_kept(score_cross(t, range, err));
     }
-    return t->run->cross != NULL ? score_cross(t, range, err) : ERR_OK;
+    mem_free(range);
+    return err->code;
 }
 
 static enum err_code add_feasible(struct trainee *t, struct err *err)
@@ -426,7 +514,24 @@ static enum err_code make_terms(struct trainee *t, struct err *err)
     return train_terms_make(&spec->roles, &spec->settings, t->model, &rows, &t->terms, err);
 }
 
+/* What follows once the model is there: it is published, scored and judged. */
+static enum err_code finish_model(struct trainee *t, struct train_field *field, struct err *err)
+{
+    if ((field != NULL && train_field_attach(field, t, err) != ERR_OK) ||
+        precision_publish(t->model, err) != ERR_OK || score_model(t, err) != ERR_OK) {
+        return err->code;
+    }
+    return field != NULL ? train_field_judge(t, err) : train_facts_judge(t, err);
+}
+
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
+{
+    return run->spec->reduction.on ? train_field_run(run, out, err)
+                                   : train_run_coefficients(run, NULL, out, err);
+}
+
+enum err_code train_run_coefficients(const struct train_run *run, struct train_field *field,
+                                     struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
     if (train_check_rows(run, err) != ERR_OK || train_warm_begin(&t.warm, run, err) != ERR_OK ||
@@ -441,8 +546,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         make_terms(&t, err) != ERR_OK || train_noise_begin(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
-        add_feasible(&t, err) != ERR_OK || precision_publish(t.model, err) != ERR_OK ||
-        score_model(&t, err) != ERR_OK || train_facts_judge(&t, err) != ERR_OK) {
+        add_feasible(&t, err) != ERR_OK || finish_model(&t, field, err) != ERR_OK) {
         model_unref(t.model);
         goto done;
     }

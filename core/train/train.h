@@ -8,6 +8,7 @@
 
 #include "base/names.h"
 #include "model/model.h"
+#include "model/reduction_spec.h"
 #include "solve/solver.h"
 #include "train/train_roles.h"
 
@@ -61,8 +62,9 @@ struct train_spec {
     struct train_prior prior;
     struct train_calibration calibration;
     enum scaler_kind input_scaling;
-    enum scaler_kind output_scaling;
-    double validation; /* share of the rows kept out (split.h), [0, 0.9] */
+    enum scaler_kind output_scaling; /* of coefficients, where outputs are reduced */
+    struct reduction_spec reduction; /* of outputs that are fields (train_field.h) */
+    double validation;               /* share of the rows kept out (split.h), [0, 0.9] */
     int64_t seed;
     enum precision precision; /* that the model is served in */
     enum train_start start;
@@ -104,6 +106,13 @@ struct train_evidence_limits {
 };
 void train_limit_evidence(struct solver_settings *settings, double n_params, double values,
                           const struct train_evidence_limits *limits);
+
+/* Coefficients of a reduction by its share of the variance, until the rows say how many there are.
+ */
+#define TRAIN_EXPECTED_MODES 32
+
+/* Outputs of the network for o outputs of the rows; of a reduction, as many as are expected. */
+int train_n_network_outputs(const struct train_spec *spec, int o);
 
 /* Completes the architecture for d inputs of the network (space_width) and o outputs and checks it
  * against them. */

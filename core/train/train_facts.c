@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the rows of a training are like: what must be refused, and what its user should know. */
+#include "base/mem.h"
+#include "train/train_field.h"
 #include "train/train_priv.h"
 
 #include <math.h>
@@ -103,7 +105,6 @@ static enum err_code check_logs(const struct train_run *run, bool output, struct
 enum err_code train_check_rows(const struct train_run *run, struct err *err)
 {
     const struct data *data = &run->data;
-    int counts[ARCH_MAX_OUTPUTS];
     if (data->n < 2) {
         return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed", data->n);
     }
@@ -111,18 +112,26 @@ enum err_code train_check_rows(const struct train_run *run, struct err *err)
         (run->base->d != data->d || run->base->o != data->o)) {
         return ERR_OK; /* train_check_base says what differs */
     }
+    if (run->spec->reduction.on && train_field_check(data, err) != ERR_OK) {
+        return err->code;
+    }
     if (check_logs(run, false, err) != ERR_OK || check_logs(run, true, err) != ERR_OK) {
         return err->code;
     }
-    if (data_count(data, counts) == 0) {
-        return err_set(err, ERR_INVALID, "none of the %d rows has an output to train on", data->n);
+    int *counts = mem_alloc_array((size_t)data->o, sizeof *counts);
+    if (counts == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to check %d outputs", data->o);
     }
-    for (int j = 0; j < data->o; j++) {
+    if (data_count(data, counts) == 0) {
+        err_set(err, ERR_INVALID, "none of the %d rows has an output to train on", data->n);
+    }
+    for (int j = 0; j < data->o && err->code == ERR_OK; j++) {
         if (counts[j] == 0) {
-            return train_refuse_absent(run->space, data->n, j, err);
+            train_refuse_absent(run->space, data->n, j, err);
         }
     }
-    return ERR_OK;
+    mem_free(counts);
+    return err->code;
 }
 
 /* ---- warm starts ---- */

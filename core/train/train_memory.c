@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/train_memory.h"
 
-#include "fit/objective.h"
+#include "losses/objective.h"
+#include "model/reduction_fit.h"
 
 #include <math.h>
 
-#define MEGABYTE   1e6
-#define ROW_COPIES 6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
+#define MEGABYTE     1e6
+#define FIELD_COPIES 2.0
+#define ROW_COPIES   6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
 /* Vectors of K while a network is fitted: parameters, gradient, best, moments, sums, checkpoint. */
 #define FIT_VECTORS 16.0
 /* Vectors of K that remain of each fitted network: its parameters, its Gaussian. */
@@ -14,6 +16,7 @@
 #define LBFGS_PAIRS    2.0 /* vectors of K for each step that is remembered */
 #define RUN_COPIES     4.0 /* inputs of all runs, scaled and not, of those that train and are kept */
 #define STATES         3.0 /* of each block, for a tile of rows: forward, backward and the sums */
+#define SLOPES         2.0 /* the same: derivatives of activations that are no functions of the value */
 
 static double smaller(double a, double b)
 {
@@ -29,8 +32,10 @@ static double thread_values(const struct train_spec *spec, const struct resnet *
     double tile = smaller(OBJECTIVE_TILE, n_rows);
     double batch = spec->settings.batch_size > 0 ? spec->settings.batch_size : n_rows;
     double values = FIT_VECTORS * net->n_params + blocks * (width + 1.0) * width;
-    values += tile * (STATES * blocks * width + 4.0 * (a->inputs + a->outputs));
+    double states = STATES + (activation_by_value(a->activation) ? 0.0 : SLOPES);
+    values += tile * (states * blocks * width + 4.0 * (a->inputs + a->outputs));
     values += smaller(batch, n_rows) * (a->inputs + a->outputs);
+    values += spec->settings.shards * (double)net->n_params;
     if (spec->settings.optim.kind == OPTIM_LBFGS) {
         values += LBFGS_PAIRS * spec->settings.optim.history * net->n_params;
     }
@@ -71,6 +76,7 @@ static enum err_code feasible_values(const struct train_spec *spec, double n_row
     own.arch.layer_post = true;
     own.arch.final = FINAL_NONE;
     own.settings.batch_size = FEASIBLE_BATCH;
+    own.settings.shards = 0;
     own.settings.optim = optim_defaults();
     if (resnet_init(&net, &own.arch, err) != ERR_OK) {
         return err->code;
@@ -99,9 +105,14 @@ enum err_code train_memory(const struct train_spec *spec, const struct train_loa
     }
     double k = net.n_params;
     double networks = solver_n_networks(spec->solver, &spec->settings);
-    double threads = smaller(n_threads, networks);
+    double shards = spec->settings.shards > 0 ? spec->settings.shards : 1.0;
+    double threads = smaller(n_threads, networks * shards);
     double draws = solver_n_draws(spec->solver, &spec->settings);
     double values = n_rows * (spec->arch.inputs + spec->arch.outputs) * ROW_COPIES;
+    if (spec->reduction.on) { /* fields as they are and in parts, encoded, decoded and scored */
+        values += n_rows * spec->reduction.p * FIELD_COPIES;
+        values += reduction_fit_values(&spec->reduction, n_rows, spec->reduction.p);
+    }
     *out = (struct train_size){.n_params = k, .n_draws = draws * count_folds(spec, n_rows)};
     double work = threads * thread_values(spec, &net, n_rows);
     work += solver_values(spec->solver, &spec->settings, &net, n_threads);
@@ -111,8 +122,8 @@ enum err_code train_memory(const struct train_spec *spec, const struct train_loa
     values += work > feasible_work ? work : feasible_work;
     values += draws * k + kept_values(&net, out->n_draws) + feasible_kept;
     out->n_bytes = values * sizeof(double);
-    out->n_least = (n_rows * (spec->arch.inputs + arch_n_outputs(&spec->arch)) + out->n_draws * k) *
-                   sizeof(double);
+    double outputs = spec->reduction.on ? spec->reduction.p : arch_n_outputs(&spec->arch);
+    out->n_least = (n_rows * (spec->arch.inputs + outputs) + out->n_draws * k) * sizeof(double);
     resnet_release(&net);
     return ERR_OK;
 }

@@ -217,12 +217,19 @@ enum err_code train_noise_add(const struct trainee *t, struct model *model,
 static enum err_code fill_noise(const struct trainee *t, const struct model *model, double *sigma,
                                 struct err *err)
 {
-    double of_train[ARCH_MAX_OUTPUTS];
     const struct evaluation_run run = {.n_threads = t->run->n_threads, .cancel = t->run->cancel};
     const struct data rows = train_rows_user(&t->train);
-    if (any_nan(sigma, model->o) && evaluation_noise(model, &rows, &run, of_train, err) == ERR_OK) {
+    if (!any_nan(sigma, model->o)) {
+        return ERR_OK;
+    }
+    double *of_train = mem_alloc_array((size_t)model->o, sizeof *of_train);
+    if (of_train == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    if (evaluation_noise(model, &rows, &run, of_train, err) == ERR_OK) {
         replace_nan(sigma, of_train, model->o);
     }
+    mem_free(of_train);
     return err->code;
 }
 

@@ -39,12 +39,14 @@ static void part_progress(void *ctx, const struct progress *progress)
 void train_part_attach(struct train_part *part, struct solver_problem *problem)
 {
     const struct train_run *run = part->run;
-    part->checkpoint =
-        (struct checkpoint){.ctx = part,
-                            .due = part_due,
-                            .save = part_save,
-                            .load = part_load,
-                            .ranks = run->checkpoint != NULL ? run->checkpoint->ranks : NULL};
+    part->checkpoint = (struct checkpoint){
+        .ctx = part,
+        .due = part_due,
+        .save = part_save,
+        .load = part_load,
+        .ranks = run->checkpoint != NULL ? run->checkpoint->ranks : NULL,
+        .first = run->checkpoint != NULL ? run->checkpoint->first + train_part_task(part->number, 0)
+                                         : 0};
     problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;
     problem->progress = run->progress != NULL ? part_progress : NULL;
     problem->progress_ctx = part;

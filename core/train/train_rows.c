@@ -52,20 +52,24 @@ enum err_code train_rows_check_outputs(const struct train_rows *rows, const char
                                        struct err *err)
 {
     const struct data data = train_rows_user(rows);
-    int counts[ARCH_MAX_OUTPUTS];
     if (!data_has_holes(&data)) {
         return ERR_OK;
     }
+    int *counts = mem_alloc_array((size_t)rows->o, sizeof *counts);
+    if (counts == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to check %d outputs", rows->o);
+    }
     data_count(&data, counts);
-    for (int j = 0; j < rows->o; j++) {
+    for (int j = 0; j < rows->o && err->code == ERR_OK; j++) {
         if (counts[j] == 0) {
-            return err_set(err, ERR_INVALID,
-                           "none of the %d rows %s has output %d; rows with it are needed, or a "
-                           "model without that output",
-                           rows->n, where, j);
+            err_set(err, ERR_INVALID,
+                    "none of the %d rows %s has output %d; rows with it are needed, or a "
+                    "model without that output",
+                    rows->n, where, j);
         }
     }
-    return ERR_OK;
+    mem_free(counts);
+    return err->code;
 }
 
 /* ---- parts ---- */

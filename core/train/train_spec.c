@@ -47,6 +47,7 @@ void train_spec_release(struct train_spec *spec)
     spec->chains = (struct train_chains){.n = 0};
     spec->noise_sigmas = NULL;
     spec->n_noise_sigmas = 0;
+    reduction_spec_release(&spec->reduction);
 }
 
 static enum err_code check_noise(const struct train_spec *spec, struct err *err)
@@ -97,6 +98,11 @@ static enum err_code check_roles(const struct train_spec *spec, struct err *err)
                                      .logs = spec->settings.residual == RESIDUAL_LOG};
     if (train_roles_validate(roles, err) != ERR_OK) {
         return err->code;
+    }
+    if (spec->reduction.on && (roles->n_columns > 0 || roles->n_constraints > 0 || asks.logs)) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "output_reduction: columns, constraints and residuals of logarithms are of "
+                       "outputs, and the network learns coefficients");
     }
     if (asks.logs && spec->output_scaling == SCALER_LOG) {
         return err_set(err, ERR_UNSUPPORTED,
@@ -169,8 +175,34 @@ static enum err_code check_calibration(const struct train_calibration *c, enum n
     return ERR_OK;
 }
 
+static enum err_code check_reduction(const struct train_spec *spec, struct err *err)
+{
+    if (!spec->reduction.on) {
+        return ERR_OK;
+    }
+    if (spec->output_scaling == SCALER_LOG) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "output_reduction: outputs cannot be scaled by log, since coefficients have "
+                       "both signs");
+    }
+    if (spec->arch.final != FINAL_NONE) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "output_reduction needs an architecture whose final is none");
+    }
+    if (spec->calibration.method == CONFORMAL_CV_PLUS ||
+        spec->calibration.method == CONFORMAL_JACKKNIFE_PLUS) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "calibration: %s with output_reduction is not supported, split is",
+                       conformal_method_name(spec->calibration.method));
+    }
+    return reduction_spec_check(&spec->reduction, err);
+}
+
 enum err_code train_validate(const struct train_spec *spec, struct err *err)
 {
+    if (check_reduction(spec, err) != ERR_OK) {
+        return err->code;
+    }
     if (!(spec->validation >= 0.0 && spec->validation <= 0.9)) {
         return err_set(err, ERR_INVALID,
                        "split: validation is %g, a share of the rows in [0, 0.9] is needed",
@@ -226,6 +258,7 @@ void train_follow_rows(struct train_spec *spec, int64_t n_rows, int d, int o)
 {
     struct solver_request request = solver_request_defaults(spec->solver);
     struct solver_settings settings = spec->settings;
+    o = train_n_network_outputs(spec, o);
     bool warm = spec->start == TRAIN_WARM;
     if (!spec->plain || n_rows > TRAIN_FOLLOW_ROWS || n_rows * o > TRAIN_FOLLOW_VALUES ||
         !solver_few_rows(spec->solver, &request, &settings)) {
@@ -265,11 +298,31 @@ static enum err_code check_size(const struct train_spec *spec, struct err *err)
     return err->code;
 }
 
+int train_n_network_outputs(const struct train_spec *spec, int o)
+{
+    int modes = spec->reduction.modes > 0 ? spec->reduction.modes : TRAIN_EXPECTED_MODES;
+    return spec->reduction.on && modes < o ? modes : o;
+}
+
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err)
 {
     struct arch *a = &spec->arch;
+    int n_rows_outputs = o;
     /* A network that predicts its noise has a second head. */
     int heads = spec->noise == NOISE_PREDICTED ? 2 : 1;
+    if (spec->reduction.on) {
+        if (reduction_spec_fit(&spec->reduction, o, err) != ERR_OK) {
+            return err->code;
+        }
+        spec->reduction.p = o;
+        a->outputs = 0; /* the rows that train decide */
+        o = train_n_network_outputs(spec, o);
+    } else if (o > ARCH_MAX_OUTPUTS) {
+        return err_set(err, ERR_LIMIT,
+                       "the rows have %d outputs, a network at most %d; with \"output_reduction\" "
+                       "it learns coefficients of them",
+                       o, ARCH_MAX_OUTPUTS);
+    }
     if (a->inputs == 0) {
         a->inputs = d;
     }
@@ -288,10 +341,10 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
     if (check_size(spec, err) != ERR_OK) {
         return err->code;
     }
-    if (spec->n_noise_sigmas > 1 && spec->n_noise_sigmas != o) {
+    if (spec->n_noise_sigmas > 1 && spec->n_noise_sigmas != n_rows_outputs) {
         return err_set(err, ERR_SHAPE,
                        "noise: sigma has %d numbers, but the number of outputs is %d",
-                       spec->n_noise_sigmas, o);
+                       spec->n_noise_sigmas, n_rows_outputs);
     }
     return ERR_OK;
 }

@@ -151,6 +151,25 @@ enum err_code train_check_base(const struct train_spec *spec, const struct space
 {
     bool predicted = spec->noise == NOISE_PREDICTED;
     struct train_warm warm;
+    struct train_spec own = *spec;
+    struct model view;
+    if (spec->reduction.on != (base->reduction != NULL)) {
+        return err_set(err, ERR_INVALID, "a warm start %s output_reduction needs a model %s one",
+                       spec->reduction.on ? "with" : "without",
+                       spec->reduction.on ? "with" : "without");
+    }
+    if (base->reduction != NULL) { /* its modes stay, however many are asked for */
+        if (spec->reduction.p != base->o) {
+            return err_set(err, ERR_INVALID,
+                           "a warm start needs the model's own outputs; there are %d, the model "
+                           "has %d",
+                           spec->reduction.p, base->o);
+        }
+        own.arch.outputs = base->net.arch.outputs;
+        model_view_coefficients(base, &view);
+        spec = &own;
+        base = &view;
+    }
     if (predicted != base->noise_predicted) {
         return err_set(err, ERR_INVALID,
                        "a warm start with %s noise needs a model whose noise is %spredicted",

@@ -5,6 +5,7 @@ SELECT j.id, m.name, j.state, j.attempts, j.created_ms, j.started_ms, j.finished
        j.traceparent, j.seed_from, j.split_from,
        (SELECT group_concat(json_extract(w.value, '$.code'), ' ')
         FROM json_each(CASE WHEN json_valid(j.scores) THEN j.scores END, '$.warnings') w),
-       j.kind
+       j.kind,
+       substr(j.request, -20) = CAST(',"where":"launcher"}' AS BLOB)
 FROM jobs j JOIN models m ON m.id = j.model_id
 WHERE j.id = :id;

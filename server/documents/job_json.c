@@ -6,6 +6,8 @@
 #include "formats/json_read.h"
 #include "formats/json_write.h"
 
+#include <string.h>
+
 #define MAX_MEGABYTES 100000000
 #define MEGABYTE      1000000
 
@@ -45,7 +47,7 @@ static enum err_code check_start(const struct job_spec *spec, struct err *err)
 
 enum err_code job_json_read(const json_t *request, struct job_spec *spec, struct err *err)
 {
-    *spec = (struct job_spec){.gate = gate_defaults(), .promote = true};
+    *spec = (struct job_spec){.gate = gate_defaults(), .promote = true, .place = JOB_ANYWHERE};
     if (train_json_read(request, spec, err) != ERR_OK) {
         return err->code;
     }
@@ -74,6 +76,19 @@ enum err_code job_json_parse(const char *text, size_t len, struct job_spec *spec
     return err->code;
 }
 
+bool job_json_cut_place(char *text, size_t *len)
+{
+    static const char end[] = ",\"where\":\"launcher\"}";
+    size_t n = sizeof end - 1;
+    if (*len < n || memcmp(text + *len - n, end, n) != 0) {
+        return false;
+    }
+    *len -= n - 1;
+    text[*len - 1] = '}';
+    text[*len] = '\0';
+    return true;
+}
+
 static void write_gate(struct json_write *json, const struct gate_spec *gate)
 {
     if (!gate->on) {
@@ -98,6 +113,10 @@ void job_json_write(struct textbuf *text, const struct job_spec *spec)
     json_write_int(&json, "seconds", spec->limits.seconds);
     json_write_int(&json, "memory_mb", spec->limits.bytes / MEGABYTE);
     json_write_object_end(&json);
+    /* The last member: job_json_cut_place. */
+    if (spec->place == JOB_LAUNCHER) {
+        json_write_text(&json, "where", job_place_name(JOB_LAUNCHER));
+    }
     json_write_object_end(&json);
     json_write_end(&json);
 }

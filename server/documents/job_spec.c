@@ -5,9 +5,11 @@
 
 static const char *const metric_names[] = {"rmse", "nll", "crps"};
 static const char *const rows_names[] = {"known", "all", "new"};
+static const char *const place_names[] = {"here", "launcher"};
 
 NAMES_DEFINE(gate_metric, enum gate_metric, metric_names)
 NAMES_DEFINE(gate_rows, enum gate_rows, rows_names)
+NAMES_DEFINE(job_place, enum job_place, place_names)
 
 struct gate_spec gate_defaults(void)
 {

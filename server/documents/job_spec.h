@@ -31,10 +31,21 @@ struct names gate_metric_known(void);
 const char *gate_rows_name(enum gate_rows rows);
 struct names gate_rows_known(void);
 
+/* Where a training runs: in the server, or where its launcher starts it. Both give the same
+ * version, which is why a version's settings do not say it. */
+enum job_place { JOB_HERE, JOB_LAUNCHER, JOB_ANYWHERE };
+
+const char *job_place_name(enum job_place place); /* not of JOB_ANYWHERE */
+struct names job_place_known(void);
+
 struct job_limits {
     int64_t seconds; /* of one attempt; 0: none */
     int64_t bytes;   /* of memory; 0: none */
 };
+
+/* A choice by `auto` may take this share of the limit of seconds, so that there is time for the
+ * last training. */
+#define JOB_CHOICE_SHARE 0.6
 
 /* The smaller of two limits of seconds or bytes; 0 means no limit. */
 int64_t job_limits_tighter(int64_t a, int64_t b);
@@ -58,6 +69,7 @@ struct job_spec {
     struct job_limits limits;
     bool promote; /* false: the version is stored and not served, whatever the gate says */
     int priority;
+    enum job_place place; /* JOB_ANYWHERE: the request does not say */
     /* Does the request say them? If not, the defaults stand here. */
     bool gives_seed, gives_split;
 };

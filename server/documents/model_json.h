@@ -28,6 +28,19 @@ void model_json_write_without_draws(struct json_write *json, const char *key,
 /* The member "names", if the model has any. */
 void model_json_write_names(struct json_write *json, const struct model *model);
 
+/* The same of some of its outputs, in their order. */
+void model_json_write_names_of(struct json_write *json, const struct model *model,
+                               const int *outputs, int n_outputs);
+
+/* Has it so many decoded outputs that a description leaves out what there is of each of them? */
+#define MODEL_JSON_WIDE 1024
+static inline bool model_json_is_wide(const struct model *model)
+{
+    return model->reduction != NULL && model->o > MODEL_JSON_WIDE;
+}
+/* Noise in a description: of a wide model the root of the mean square of all outputs. */
+void model_json_summarise_noise(struct json_write *json, const struct model *model);
+
 /* Members of an object: noise; precision and float32_error. */
 void model_json_write_noise(struct json_write *json, const struct model *model);
 const char *model_json_precision_name(enum precision precision);

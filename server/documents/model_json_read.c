@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/mem_budget.h"
 #include "documents/arch_json.h"
+#include "documents/reduction_json.h"
 #include "documents/space_json.h"
 #include "predict/precision.h"
 
@@ -113,35 +114,24 @@ static enum err_code read_scaling(const json_t *document, struct model *model, s
     return model_json_read_scalers(scaling, "outputs", model->o, model->out, err);
 }
 
-/* {"sigma":[..],"of_logarithms":false}, or {"kind":"predicted"} if half of the network's outputs
- * predict the noise. */
-static enum err_code read_noise(const json_t *document, struct model *model, struct err *err)
+static enum err_code predict_noise(const char *kind, struct model *model, struct err *err)
 {
-    static const char *const keys[] = {"sigma", "of_logarithms", NULL};
-    static const char *const kind_keys[] = {"kind", NULL};
-    const json_t *noise = NULL;
-    const char *kind = NULL;
-    if (model_json_object(document, "noise", &noise, err) != ERR_OK || noise == NULL) {
-        return err->code;
+    if (strcmp(kind, "predicted") != 0) {
+        return err_set(err, ERR_INVALID,
+                       "noise: kind is \"%.40s\", \"predicted\" or a sigma is needed", kind);
     }
-    if (json_read_text((struct json_members){noise, "noise", err}, "kind", 64, &kind) != ERR_OK ||
-        json_read_check_keys(noise, "noise", kind != NULL ? kind_keys : keys, err) != ERR_OK) {
-        return err->code;
+    if (model->net.n_out < 2) {
+        return err_set(err, ERR_INVALID,
+                       "noise: predicted needs outputs for means and for log variances, the "
+                       "network has %d",
+                       model->net.n_out);
     }
-    if (kind != NULL) {
-        if (strcmp(kind, "predicted") != 0) {
-            return err_set(err, ERR_INVALID,
-                           "noise: kind is \"%.40s\", \"predicted\" or a sigma is needed", kind);
-        }
-        if (model->net.n_out < 2) {
-            return err_set(err, ERR_INVALID,
-                           "noise: predicted needs outputs for means and for log variances, the "
-                           "network has %d",
-                           model->net.n_out);
-        }
-        model_predict_noise(model);
-        return ERR_OK;
-    }
+    model_predict_noise(model);
+    return ERR_OK;
+}
+
+static enum err_code read_sigmas(const json_t *noise, struct model *model, struct err *err)
+{
     model->noise_sigma = mem_alloc_array((size_t)model->o, sizeof *model->noise_sigma);
     if (model->noise_sigma == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a model");
@@ -152,6 +142,30 @@ static enum err_code read_noise(const json_t *document, struct model *model, str
     }
     return json_read_vector(json_object_get(noise, "sigma"), "noise sigma", model->o,
                             model->noise_sigma, err);
+}
+
+/* {"sigma":[..],"of_logarithms":false}, or {"kind":"predicted"} if half of the network's outputs
+ * predict the noise. Then the outputs may be coefficients of a reduction, and there are more. */
+static enum err_code read_noise(const json_t *document, const struct model_tensors *tensors,
+                                struct model *model, struct err *err)
+{
+    static const char *const keys[] = {"sigma", "of_logarithms", NULL};
+    static const char *const kind_keys[] = {"kind", NULL};
+    const json_t *noise = NULL;
+    const char *kind = NULL;
+    if (model_json_object(document, "noise", &noise, err) != ERR_OK) {
+        return err->code;
+    }
+    if (noise != NULL &&
+        (json_read_text((struct json_members){noise, "noise", err}, "kind", 64, &kind) != ERR_OK ||
+         json_read_check_keys(noise, "noise", kind != NULL ? kind_keys : keys, err) != ERR_OK)) {
+        return err->code;
+    }
+    if ((kind != NULL && predict_noise(kind, model, err) != ERR_OK) ||
+        reduction_json_read(document, tensors, model, err) != ERR_OK) {
+        return err->code;
+    }
+    return noise != NULL && kind == NULL ? read_sigmas(noise, model, err) : ERR_OK;
 }
 
 static enum err_code read_name_list(const json_t *object, const char *where, const char *key, int k,
@@ -279,7 +293,8 @@ static enum err_code read_rest(const json_t *document, const struct model_tensor
     const struct json_members members = {document, "model", err};
     const char *solver = NULL;
     /* The noise comes first: it decides how many outputs the model has. */
-    if (read_noise(document, model, err) != ERR_OK || read_space(document, model, err) != ERR_OK ||
+    if (read_noise(document, tensors, model, err) != ERR_OK ||
+        read_space(document, model, err) != ERR_OK ||
         read_scaling(document, model, err) != ERR_OK ||
         model_json_ranges(json_object_get(document, "training_range"), "training_range", model->d,
                           &model->training_range, err) != ERR_OK ||
@@ -325,11 +340,11 @@ static enum err_code read_document(const json_t *document, struct model_tensors 
                                    const struct model_draws *draws, struct model **out,
                                    struct err *err)
 {
-    static const char *const keys[] = {"architecture", "scaling",  "noise",     "posterior",
-                                       "solver",       "settings", "precision", "float32_error",
-                                       "seed",         "names",    "units",     "scores",
-                                       "calibration",  "report",   "warnings",  "training_range",
-                                       "provenance",   "space",    "feasible",  NULL};
+    static const char *const keys[] = {
+        "architecture", "scaling",          "noise",    "posterior",      "solver",     "settings",
+        "precision",    "float32_error",    "seed",     "names",          "units",      "scores",
+        "calibration",  "report",           "warnings", "training_range", "provenance", "space",
+        "feasible",     REDUCTION_JSON_KEY, NULL};
     const json_t *architecture = NULL;
     struct arch arch = arch_default(1, 1);
     struct model *model = NULL;
@@ -367,6 +382,20 @@ static enum err_code read_document(const json_t *document, struct model_tensors 
     return err->code;
 }
 
+/* The arrays of a reduction. */
+static void list_field_tensors(struct json_tensor *list)
+{
+    static const char *const keys[] = {
+        REDUCTION_JSON_KEY ".mean",       REDUCTION_JSON_KEY ".modes",
+        REDUCTION_JSON_KEY ".deviations", REDUCTION_JSON_KEY ".truncation",
+        REDUCTION_JSON_KEY ".weights",    REDUCTION_JSON_KEY ".coordinates"};
+    for (int i = TENSOR_FIELD_MEAN; i <= TENSOR_FIELD_COORDINATES; i++) {
+        list[i] = (struct json_tensor){.key = keys[i - TENSOR_FIELD_MEAN],
+                                       .max_rows = REDUCTION_MAX_POINTS,
+                                       .max_columns = REDUCTION_MAX_POINTS};
+    }
+}
+
 enum err_code model_json_parse_with(const char *text, size_t len, const struct model_draws *draws,
                                     struct arena *arena, struct model **out, struct err *err)
 {
@@ -387,11 +416,12 @@ enum err_code model_json_parse_with(const char *text, size_t len, const struct m
         .key = "calibration.fold", .max_rows = 1, .max_columns = CONFORMAL_MAX_ROWS};
     list[TENSOR_SCORES] = (struct json_tensor){.key = "calibration.scores",
                                                .max_rows = CONFORMAL_MAX_ROWS,
-                                               .max_columns = ARCH_MAX_OUTPUTS,
+                                               .max_columns = REDUCTION_MAX_POINTS,
                                                .holes = true};
     list[TENSOR_FEASIBLE] = (struct json_tensor){.key = "feasible.posterior.parameters",
                                                  .max_rows = MODEL_MAX_DRAWS,
                                                  .max_columns = ARCH_MAX_PARAMS};
+    list_field_tensors(list);
     list[TENSOR_FOLD_NOISE] = (struct json_tensor){.key = "calibration.fold_noise",
                                                    .max_rows = CONFORMAL_MAX_ROWS,
                                                    .max_columns = ARCH_MAX_OUTPUTS};

@@ -2,7 +2,10 @@
 #include "documents/model_json_priv.h"
 
 #include "documents/arch_json.h"
+#include "documents/reduction_json.h"
 #include "documents/space_json.h"
+
+#include <math.h>
 
 void model_json_write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
                               int k)
@@ -47,6 +50,26 @@ void model_json_write_names(struct json_write *json, const struct model *model)
     }
 }
 
+void model_json_write_names_of(struct json_write *json, const struct model *model,
+                               const int *outputs, int n_outputs)
+{
+    if (model->input_names == NULL && model->output_names == NULL) {
+        return;
+    }
+    json_write_object(json, "names");
+    write_name_list(json, "inputs", model->input_names, model->d);
+    if (model->output_names == NULL) {
+        json_write_null(json, "outputs");
+    } else {
+        json_write_array(json, "outputs");
+        for (int j = 0; j < n_outputs; j++) {
+            json_write_text(json, NULL, model->output_names[outputs[j]]);
+        }
+        json_write_array_end(json);
+    }
+    json_write_object_end(json);
+}
+
 void model_json_write_noise(struct json_write *json, const struct model *model)
 {
     if (!model->noise_predicted && model->noise_sigma == NULL) {
@@ -62,6 +85,22 @@ void model_json_write_noise(struct json_write *json, const struct model *model)
             json_write_bool(json, "of_logarithms", true);
         }
     }
+    json_write_object_end(json);
+}
+
+void model_json_summarise_noise(struct json_write *json, const struct model *model)
+{
+    double squares = 0.0;
+    if (!model_json_is_wide(model) || model->noise_sigma == NULL) {
+        model_json_write_noise(json, model);
+        return;
+    }
+    for (int j = 0; j < model->o; j++) {
+        squares += model->noise_sigma[j] * model->noise_sigma[j] / model->o;
+    }
+    json_write_object(json, "noise");
+    json_write_null(json, "sigma");
+    json_write_real(json, "sigma_of_all", sqrt(squares));
     json_write_object_end(json);
 }
 
@@ -85,19 +124,27 @@ void model_json_write_precision(struct json_write *json, const struct model *mod
 }
 
 /* What the description and the document have in common, from "solver" on. */
-static void write_description(struct json_write *json, const struct model *model)
+static void write_description(struct json_write *json, const struct model *model, bool whole)
 {
     json_write_text(json, "solver", model->solver);
     json_write_raw(json, "settings", model->settings);
     json_write_int(json, "seed", model->seed);
-    model_json_write_noise(json, model);
+    if (whole) {
+        model_json_write_noise(json, model);
+    } else {
+        model_json_summarise_noise(json, model);
+    }
     json_write_matrix(json, "training_range", model->training_range, (size_t)model->d, 2);
     write_labels(json, "names", model, model->input_names, model->output_names);
     write_labels(json, "units", model, model->input_units, model->output_units);
     if (model->space != NULL) {
         space_json_write(json, "space", model->space);
     }
-    quality_json_write_scores(json, "scores", model);
+    if (whole) {
+        quality_json_write_scores(json, "scores", model);
+    } else {
+        quality_json_summarise_scores(json, "scores", model);
+    }
     model_json_write_precision(json, model);
     quality_json_write_warnings(json, "warnings", &model->report);
     json_write_raw(json, "provenance", model->provenance);
@@ -109,7 +156,8 @@ void model_json_write_summary(struct json_write *json, const struct model *model
     json_write_int(json, "draws", model->m);
     json_write_int(json, "parameters", model->net.n_params);
     posterior_json_write_kind(json, "posterior", model);
-    write_description(json, model);
+    write_description(json, model, false);
+    reduction_json_write_summary(json, model);
     feasible_json_write_summary(json, model);
 }
 
@@ -120,16 +168,19 @@ static void write_document(struct json_write *json, const char *key, const struc
     arch_json_write(json, "architecture", &model->net.arch);
     json_write_object(json, "scaling");
     model_json_write_scalers(json, "inputs", model->in, model->d);
-    model_json_write_scalers(json, "outputs", model->out, model->o);
+    if (model->reduction == NULL) { /* decoded outputs are not scaled */
+        model_json_write_scalers(json, "outputs", model->out, model->o);
+    }
     json_write_object_end(json);
     if (with_draws) {
         posterior_json_write(json, "posterior", model);
     } else {
         posterior_json_write_kind(json, "posterior", model);
     }
-    write_description(json, model);
+    write_description(json, model, true);
     quality_json_write_calibration(json, "calibration", model);
     quality_json_write_report(json, "report", &model->report);
+    reduction_json_write(json, model);
     feasible_json_write(json, model);
     json_write_object_end(json);
 }

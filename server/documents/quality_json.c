@@ -229,6 +229,27 @@ void quality_json_write_scores(struct json_write *json, const char *key, const s
     json_write_object_end(json);
 }
 
+void quality_json_summarise_scores(struct json_write *json, const char *key,
+                                   const struct model *model)
+{
+    const struct scores *scores = &model->scores;
+    double squares = 0.0;
+    if (!model_json_is_wide(model) || scores->n_rows == 0) {
+        quality_json_write_scores(json, key, model);
+        return;
+    }
+    for (int j = 0; j < model->o; j++) {
+        squares += scores->rmse[j] * scores->rmse[j] / model->o;
+    }
+    json_write_object(json, key);
+    json_write_int(json, "rows", scores->n_rows);
+    json_write_real(json, "relative_error", scores->relative_error);
+    json_write_real(json, "rmse_of_all", sqrt(squares));
+    json_write_null(json, "rmse");
+    json_write_null(json, "output_range");
+    json_write_object_end(json);
+}
+
 /* ---- calibration ---- */
 
 static enum err_code read_folds(const struct json_tensor *fold, const json_t *calibration,

@@ -45,6 +45,7 @@ static const struct json_field top_fields[] = {
     {.key = "chains", .type = JSON_FIELD_OTHER, OF_SOLVERS},
     FIELD_OTHER("prior"),
     FIELD_OTHER("calibration"),
+    FIELD_OTHER("output_reduction"),
     FIELD_OTHER("precision"),
     FIELD_NAME("start", train_start, job_spec, train.start),
     FIELD_OTHER("seed"),
@@ -53,6 +54,7 @@ static const struct json_field top_fields[] = {
     FIELD_OTHER("limits"),
     FIELD_OTHER("space"),
     FIELD_INT("priority", -JOB_MAX_PRIORITY, JOB_MAX_PRIORITY, job_spec, priority),
+    FIELD_NAME("where", job_place, job_spec, place),
     {.key = "auto", .type = JSON_FIELD_OTHER, OF_SOLVERS},
 };
 

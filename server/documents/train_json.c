@@ -6,8 +6,9 @@
 #include "documents/arch_json.h"
 #include "documents/auto_json.h"
 #include "documents/model_json.h"
+#include "documents/reduction_json.h"
 #include "documents/request_fields.h"
-#include "documents/train_roles_json.h"
+#include "documents/training/train_roles_json.h"
 #include "formats/json_read.h"
 
 #include <string.h>
@@ -108,7 +109,7 @@ static enum err_code refuse_sigma(const json_t *value, struct err *err)
 static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, struct err *err)
 {
     size_t n = json_is_array(value) ? json_array_size(value) : 1;
-    if (n < 1 || n > ARCH_MAX_OUTPUTS) {
+    if (n < 1 || n > REDUCTION_MAX_POINTS) {
         return refuse_sigma(value, err);
     }
     spec->noise_sigmas = mem_alloc_array(n, sizeof *spec->noise_sigmas);
@@ -223,6 +224,8 @@ static enum err_code read_training(const json_t *request, struct train_spec *spe
         read_roles(request, spec, err) != ERR_OK ||
         train_chains_json_read(request, &spec->chains, err) != ERR_OK ||
         read_prior(request, spec, err) != ERR_OK ||
+        reduction_json_read_spec(json_object_get(request, REDUCTION_JSON_KEY), &spec->reduction,
+                                 err) != ERR_OK ||
         model_json_read_precision(request, "request", &spec->precision, err) != ERR_OK) {
         return err->code;
     }
@@ -361,7 +364,11 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
         json_write_real(json, "budget_s", spec->choice.seconds);
         json_write_int(json, "budget_fits", spec->choice.fits);
     }
-    arch_json_write_part(json, "architecture", &train->arch, part);
+    struct arch arch = train->arch;
+    if (train->reduction.on) {
+        arch.outputs = 0; /* coefficients, as many as the rows that train ask for */
+    }
+    arch_json_write_part(json, "architecture", &arch, part);
     write_settings(json, spec);
     if ((known & AUTO_FIXED_OPTIMIZER) != 0) {
         write_optimizer(json, &train->settings.optim);
@@ -386,6 +393,7 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
         write_prior(json, &train->prior);
     }
     write_calibration(json, &train->calibration);
+    reduction_json_write_spec(json, &train->reduction);
     json_write_text(json, "precision", model_json_precision_name(train->precision));
     json_write_text(json, "start", train_start_name(train->start));
     json_write_int(json, "seed", train->seed);

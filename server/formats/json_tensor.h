@@ -10,8 +10,8 @@
 
 #include "formats/json_read.h"
 
-#define JSON_TENSOR_COLUMNS 8192 /* for rows of inputs and outputs */
-#define JSON_TENSOR_ITEMS   4096 /* objects of a list with tensors in them */
+#define JSON_TENSOR_COLUMNS 1004096 /* for rows of inputs and outputs */
+#define JSON_TENSOR_ITEMS   4096    /* objects of a list with tensors in them */
 
 struct json_tensor {
     /* given */

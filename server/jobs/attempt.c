@@ -21,6 +21,7 @@
 #include "store/jobs/job_store.h"
 #include "train/train_memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,6 +53,11 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
         return err->code;
     }
     attempt->is_read = true;
+    attempt->is_launched = attempt->spec.place == JOB_LAUNCHER;
+    attempt->spec.place = JOB_HERE;
+    if (attempt->is_launched && !job_json_cut_place(attempt->request, &attempt->n_request)) {
+        return err_set(err, ERR_INVALID, "the request does not say where it is launched");
+    }
     attempt->limits.seconds = job_limits_tighter(attempt->spec.limits.seconds, s->max.seconds);
     attempt->limits.bytes = job_limits_tighter(attempt->spec.limits.bytes, s->max.bytes);
     return ERR_OK;
@@ -141,10 +147,15 @@ static enum err_code take_columns(struct attempt *attempt, struct err *err)
 /* Runs failed where rows have no output. */
 static struct train_load load_of(const struct data *data)
 {
-    int counts[ARCH_MAX_OUTPUTS];
-    struct train_load load = {.n_rows = data->n, .failed = data_count(data, counts) < data->n};
-    for (int j = 0; j < data->o; j++) {
-        load.holes = load.holes || counts[j] < data->n;
+    struct train_load load = {.n_rows = data->n};
+    for (int i = 0; i < data->n; i++) {
+        const double *y = data->y + (size_t)i * (size_t)data->o;
+        int missing = 0;
+        for (int j = 0; j < data->o; j++) {
+            missing += isnan(y[j]);
+        }
+        load.failed = load.failed || missing == data->o;
+        load.holes = load.holes || missing > 0;
     }
     return load;
 }
@@ -162,8 +173,9 @@ static enum err_code prepare_training(struct attempt *attempt, struct err *err)
     /* What auto chooses from is resolved and checked with the choice. */
     if (!attempt->spec.choice.on &&
         (train_resolve(&attempt->spec.train, width, data->o, err) != ERR_OK ||
-         train_memory_check(&attempt->spec.train, &load, attempt->settings->n_threads,
-                            attempt->settings->max.bytes, err) != ERR_OK)) {
+         (!attempt->is_launched &&
+          train_memory_check(&attempt->spec.train, &load, attempt->settings->n_threads,
+                             attempt->settings->max.bytes, err) != ERR_OK))) {
         return err->code;
     }
     return job_store_set_data(attempt->settings->db, attempt->row.id, &attempt->rows.origin,
@@ -231,21 +243,91 @@ static enum err_code train_with_checkpoints(struct attempt *attempt, struct err 
     return attempt_with_checkpoints(attempt, &inputs, train_once, NULL, err);
 }
 
-/* Reads what goes in and trains, within the memory that the job may have. */
+/* ---- training elsewhere ---- */
+
+/* The training's checkpoints are in its folder; here is noted that it gets on, and its losses. */
+static void note_checkpoint(void *ctx)
+{
+    const struct attempt *attempt = ctx;
+    struct bytes_writer curves = {.data = NULL};
+    struct err failure = ERR_INIT;
+    attempt->curves(attempt->progress_ctx, &curves);
+    const struct job_state_bytes state = {.bytes = "launched",
+                                          .n_bytes = 8,
+                                          .curves = curves.failed ? NULL : curves.data,
+                                          .n_curves = curves.size};
+    if (job_store_save_checkpoint(attempt->settings->db, attempt->row.id, &state, &failure) !=
+        ERR_OK) {
+        log_warn(attempt->settings->log, "checkpoint not stored", JOB_LOG(&attempt->row), "reason",
+                 err_msg(&failure), NULL);
+    }
+    mem_free(curves.data);
+}
+
+/* What the comparison with the served version asks of the solver that was chosen. */
+static enum err_code take_chosen(struct attempt *attempt, struct err *err)
+{
+    const char *text = attempt->model->settings != NULL ? attempt->model->settings : "";
+    struct job_spec chosen;
+    if (job_json_parse(text, strlen(text), &chosen, err) != ERR_OK) {
+        return err->code;
+    }
+    if (chosen.choice.on || !chosen.choice.chosen) {
+        err_set(err, ERR_CORRUPT, "the version does not say which solver was chosen");
+    }
+    attempt->spec.train.solver = chosen.train.solver;
+    attempt->spec.train.validation = chosen.train.validation;
+    train_spec_release(&chosen.train);
+    return err->code;
+}
+
+static enum err_code train_elsewhere(struct attempt *attempt, struct err *err)
+{
+    const struct attempt_settings *s = attempt->settings;
+    const struct launch_task task = {
+        .job = attempt->row.id,
+        .model = attempt->row.model,
+        .inputs = {.request = attempt->request,
+                   .n_request = attempt->n_request,
+                   .data = &attempt->rows.data,
+                   .space = attempt->space.space,
+                   .base = attempt->base != NULL ? attempt->base->model : NULL},
+        .chooses = attempt->spec.choice.on,
+        .max_bytes = s->max.bytes > 0 ? (size_t)s->max.bytes : MODEL_MAX_BYTES,
+        .checkpoint_ms = s->checkpoint_ms > 0 ? s->checkpoint_ms : 1000 * CHECKPOINTS_S,
+        .cancel = attempt->cancel,
+        .progress = attempt->progress,
+        .progress_ctx = attempt->progress_ctx,
+        .saved = note_checkpoint,
+        .saved_ctx = attempt};
+    if (s->launch == NULL || s->launch->command == NULL) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the job is for a launcher, and the server has none any more");
+    }
+    return launch_train(s->launch, &task, &attempt->model, &attempt->cross, err) == ERR_OK &&
+                   task.chooses
+               ? take_chosen(attempt, err)
+               : err->code;
+}
+
+/* Reads what goes in and trains, within the memory that the job may have here. */
 static enum err_code train_within_memory(struct attempt *attempt, struct err *err)
 {
-    struct mem_account account = {.limit = (size_t)attempt->limits.bytes};
+    struct mem_account account = {
+        .limit =
+            (size_t)(attempt->is_launched ? attempt->settings->max.bytes : attempt->limits.bytes)};
     enum mem_kind kind = mem_kind_use(MEM_TRAINING);
     mem_account_use(&account);
     if (prepare_training(attempt, err) == ERR_OK) {
-        err_kept(train_with_checkpoints(attempt, err));
+        err_kept(attempt->is_launched ? train_elsewhere(attempt, err)
+                                      : train_with_checkpoints(attempt, err));
     }
     mem_account_use(NULL);
     mem_kind_use(kind);
     if (err->code == ERR_NOMEM && atomic_load(&account.refused)) {
         err_clear(err);
         return err_set(err, ERR_LIMIT, "the training needs more memory than its limit of %lld MB",
-                       (long long)(attempt->limits.bytes / 1000000));
+                       (long long)(account.limit / 1000000));
     }
     return err->code;
 }
@@ -263,7 +345,7 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
         gate_write(&gate, &attempt->judgement.verdict);
     }
     struct json_write json = json_write_to(&scores);
-    quality_json_write_scores(&json, NULL, attempt->model);
+    quality_json_summarise_scores(&json, NULL, attempt->model);
     json_write_end(&json);
     json = json_write_to(&warnings);
     quality_json_write_warnings(&json, NULL, &attempt->model->report);

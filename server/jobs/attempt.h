@@ -9,6 +9,7 @@
 
 #include "documents/job_spec.h"
 #include "jobs/checkpoints.h"
+#include "jobs/launch/launch.h"
 #include "jobs/judgement.h"
 #include "jobs/rows/rows.h"
 #include "jobs/model_space.h"
@@ -22,8 +23,9 @@ struct attempt_settings {
     struct log *log;
     struct metrics *metrics;
     int n_threads;
-    struct job_limits max; /* of any job; 0: none */
-    int64_t checkpoint_ms; /* between two states of a task; 0: CHECKPOINTS_S */
+    struct job_limits max;                /* of any job; 0: none */
+    int64_t checkpoint_ms;                /* between two states of a task; 0: CHECKPOINTS_S */
+    const struct launch_settings *launch; /* NULL, or of no command: nothing is launched */
 };
 
 struct attempt {
@@ -44,6 +46,7 @@ struct attempt {
     struct auto_table *table; /* of auto; mem */
     struct job_limits limits; /* set by attempt_read */
     bool is_read;             /* attempt_read has succeeded */
+    bool is_launched;         /* it is trained elsewhere; the request does not say it any more */
     struct rows rows;
     struct train_roles_rows columns; /* what the rows borrow of columns that are no targets */
     struct model_space space;        /* of the rows */

@@ -45,7 +45,7 @@ enum err_code attempt_choose(struct attempt *attempt, const struct train_run *ru
         .run = *run,
         .max_bytes = job_limits_tighter(attempt->settings->max.bytes, attempt->limits.bytes),
         .cross = &attempt->cross,
-        .max_seconds = (double)attempt->limits.seconds * ATTEMPT_CHOICE_SHARE,
+        .max_seconds = (double)attempt->limits.seconds * JOB_CHOICE_SHARE,
         .clock = read_clock,
         .describe = describe_chosen,
         .show = show_table,

@@ -5,10 +5,6 @@
 
 #include "jobs/attempt.h"
 
-/* A choice may take this share of the job's time limit, so that there is time for the last
- * training. */
-#define ATTEMPT_CHOICE_SHARE 0.6
-
 /*
  * Trains attempt->model, by the rows, threads, checkpoint and so on of `run`. The settings of the
  * model are those of the chosen solver, and say how it was chosen. Errors of auto_train.

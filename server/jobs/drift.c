@@ -155,21 +155,28 @@ static enum err_code score_fresh(const struct drift_request *request, const stru
                                  struct drift *out, struct err *err)
 {
     const struct model *m = served->model;
-    bool left_out[ARCH_MAX_OUTPUTS];
-    int counts[ARCH_MAX_OUTPUTS];
     if (fresh->data.d != m->d || fresh->data.o != m->o) {
         return score_rows(request, served, sample, &out->score, err); /* which says so */
+    }
+    bool *left_out = mem_alloc_array((size_t)m->o, sizeof *left_out);
+    int *counts = mem_alloc_array((size_t)m->o, sizeof *counts);
+    if (left_out == NULL || counts == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to measure the drift of %d outputs", m->o);
+        goto done;
     }
     for (int j = 0; j < m->o; j++) {
         left_out[j] = isnan(m->scores.rmse[j]);
     }
     leave_out(fresh, left_out);
-    if (data_count(&fresh->data, counts) == 0) {
-        return ERR_OK;
+    if (data_count(&fresh->data, counts) > 0) {
+        out->n = fresh->data.n;
+        out->baseline = own_score(&m->scores, sample->range, m->o, counts);
+        err_kept(score_rows(request, served, sample, &out->score, err));
     }
-    out->n = fresh->data.n;
-    out->baseline = own_score(&m->scores, sample->range, m->o, counts);
-    return score_rows(request, served, sample, &out->score, err);
+done:
+    mem_free(left_out);
+    mem_free(counts);
+    return err->code;
 }
 
 /* Compares with the version's own scores. */
@@ -232,22 +239,31 @@ done:
     return err->code;
 }
 
-/* Outputs that one of the samples lacks are left out of both; false: none is left. */
-static bool align_outputs(const struct two_samples *both)
+/* Outputs that one of the samples lacks are left out of both; *some: any is left. ERR_NOMEM. */
+static enum err_code align_outputs(const struct two_samples *both, bool *some, struct err *err)
 {
-    int first[ARCH_MAX_OUTPUTS];
-    int newest[ARCH_MAX_OUTPUTS];
-    bool left_out[ARCH_MAX_OUTPUTS];
-    bool some = false;
+    size_t o = (size_t)both->first.data.o;
+    int *first = mem_alloc_array(o, sizeof *first);
+    int *newest = mem_alloc_array(o, sizeof *newest);
+    bool *left_out = mem_alloc_array(o, sizeof *left_out);
+    *some = false;
+    if (first == NULL || newest == NULL || left_out == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to measure the drift of %zu outputs", o);
+        goto done;
+    }
     data_count(&both->first.data, first);
     data_count(&both->newest.data, newest);
     for (int j = 0; j < both->first.data.o; j++) {
         left_out[j] = first[j] == 0 || newest[j] == 0;
-        some = some || !left_out[j];
+        *some = *some || !left_out[j];
     }
     leave_out(&both->first, left_out);
     leave_out(&both->newest, left_out);
-    return some;
+done:
+    mem_free(first);
+    mem_free(newest);
+    mem_free(left_out);
+    return err->code;
 }
 
 /* Compares the newest fresh rows with the first ones, if there are enough of both. */
@@ -256,9 +272,10 @@ static enum err_code measure_by_first_rows(const struct drift_request *request,
                                            struct err *err)
 {
     struct two_samples both = {.range = NULL};
+    bool some = false;
     if (request->n_fresh >= 2 * request->n_rows &&
         read_samples(request, served->model, &both, err) == ERR_OK && both.range != NULL &&
-        align_outputs(&both)) {
+        align_outputs(&both, &some, err) == ERR_OK && some) {
         const struct gate_sample first = {&both.first.data, both.range};
         const struct gate_sample newest = {&both.newest.data, both.range};
         if (score_rows(request, served, &first, &out->baseline, err) == ERR_OK &&

@@ -192,7 +192,8 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
                                           .spec = policy->request != NULL ? &policy->job : NULL,
                                           .cold_if_needed = true,
                                           .n_threads = s->train_threads,
-                                          .max_bytes = s->max_train_bytes};
+                                          .max_bytes = s->max_train_bytes,
+                                          .launch = s->launch};
     int64_t id = 0;
     if (train_request_write(&request, &text, &job, err) == ERR_OK) {
         job.request = text.data;

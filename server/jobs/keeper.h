@@ -6,6 +6,7 @@
 #ifndef KEEPER_H
 #define KEEPER_H
 
+#include "jobs/launch/launch_place.h"
 #include "jobs/policy.h"
 #include "jobs/trainer.h"
 #include "store/sqlite/db.h"
@@ -19,6 +20,7 @@ struct keeper_settings {
     int n_threads;           /* for a measurement of drift */
     int train_threads;       /* of a job */
     int64_t max_train_bytes; /* of a job; 0: no limit */
+    struct launch_policy launch;
 };
 
 struct keeper;

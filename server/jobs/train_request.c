@@ -43,6 +43,7 @@ static enum err_code spec_of_default(const struct train_request *request, struct
     }
     /* Then they are taken from that version like all the rest, and the job says so. */
     spec->gives_seed = spec->gives_split = false;
+    spec->place = JOB_ANYWHERE;
     served_unref(served);
     return err->code;
 }
@@ -122,7 +123,8 @@ static int count_outputs(const struct targets *targets, const struct data_summar
     return targets->map.targets != NULL ? targets->map.o : summary->n_outputs;
 }
 
-/* Completes the spec by the shape of the rows. What auto chooses from is completed later. */
+/* Completes the spec by the rows: where it runs, and its shape. What auto chooses from is completed
+ * later. */
 static enum err_code fit_to_rows(const struct train_request *request, struct job_spec *spec,
                                  const struct targets *targets, struct err *err)
 {
@@ -139,6 +141,10 @@ static enum err_code fit_to_rows(const struct train_request *request, struct job
                        "model %s has %lld training rows, at least 2 are needed; "
                        "POST rows to /v1/models/%s/data",
                        request->model, (long long)summary.n_rows, request->model);
+    }
+    if (launch_place_choose(&request->launch, summary.n_rows, request->cold_if_needed, spec, err) !=
+        ERR_OK) {
+        return err->code;
     }
     int width = space != NULL ? space_width(space) : summary.n_inputs;
     if (spec->choice.on) {
@@ -179,7 +185,8 @@ static enum err_code check_memory(const struct train_request *request, const str
                                   struct err *err)
 {
     struct data_summary summary;
-    int64_t max_bytes = request->max_bytes;
+    /* Other machines have a memory of their own. */
+    int64_t max_bytes = spec->place == JOB_LAUNCHER ? 0 : request->max_bytes;
     if (!spec->choice.on) {
         return train_memory_check(&spec->train, load, request->n_threads, max_bytes, err) == ERR_OK
                    ? train_memory_check_limit(&spec->train, load, spec->limits.bytes, err)

@@ -37,6 +37,7 @@ struct worker {
 
 struct trainer {
     struct worker workers[JOB_N_LANES];
+    struct launch_settings launch;
 };
 
 int64_t trainer_running_job(struct trainer *trainer)
@@ -225,6 +226,11 @@ static void count_end(struct worker *worker, const struct job_row *row, int solv
                       running_seconds(&worker->running));
 }
 
+static bool is_to_go_on(const struct job_row *row)
+{
+    return row->state == JOB_QUEUED || row->state == JOB_RUNNING;
+}
+
 /* Logs and counts the job's present state. */
 static void report_end(struct worker *worker, const struct attempt *attempt, const struct err *why)
 {
@@ -234,6 +240,9 @@ static void report_end(struct worker *worker, const struct attempt *attempt, con
     if (job_store_get(worker->settings.attempt.db, attempt->row.id, &row, &err) != ERR_OK) {
         log_warn(log, "job ended", JOB_LOG(&attempt->row), "reason", err_msg(&err), NULL);
         return;
+    }
+    if (attempt->is_launched) {
+        launch_clean(worker->settings.attempt.launch, row.id, is_to_go_on(&row));
     }
     bool trains = attempt->is_read && row.kind == JOB_TRAIN;
     count_end(worker, &row, trains ? (int)attempt->spec.train.solver : -1);
@@ -264,6 +273,32 @@ static void run_job(struct worker *worker, struct attempt *attempt)
     events_publish_state(worker->settings.events, attempt->row.id);
 }
 
+/* ---- what launched trainings leave ---- */
+
+static void clean_job(void *ctx, int64_t job)
+{
+    struct worker *worker = ctx;
+    struct job_row row;
+    struct err err = ERR_INIT;
+    enum err_code code = job_store_get(worker->settings.attempt.db, job, &row, &err);
+    if (code == ERR_OK || code == ERR_NOT_FOUND) {
+        launch_clean(worker->settings.attempt.launch, job, code == ERR_OK && is_to_go_on(&row));
+    }
+}
+
+/* Of jobs that a server left behind which was killed, and of those that were cancelled while they
+ * were queued. No training runs now. */
+static void clean_jobs(struct worker *worker)
+{
+    const struct launch_settings *launch = worker->settings.attempt.launch;
+    struct err err = ERR_INIT;
+    if (worker->lane == JOB_LANE_TRAIN && launch != NULL &&
+        launch_folder_list(launch->root, clean_job, worker, &err) != ERR_OK) {
+        log_warn(worker->settings.attempt.log, "folders of jobs not read", "reason", err_msg(&err),
+                 NULL);
+    }
+}
+
 /* ---- the worker ---- */
 
 /* Waits until there may be a job to claim. False: the daemon stops. */
@@ -287,6 +322,7 @@ static void *work_on_jobs(void *arg)
     if (threads_set_nice(worker->settings.nice, &priority) != ERR_OK) {
         log_warn(log, "trainer runs at usual priority", "reason", err_msg(&priority), NULL);
     }
+    clean_jobs(worker);
     while (go_on && !wake_is_stopping(&worker->wake)) {
         struct attempt attempt = {.request = NULL};
         struct err err = ERR_INIT;
@@ -297,6 +333,7 @@ static void *work_on_jobs(void *arg)
         if (code == ERR_OK) {
             run_job(worker, &attempt);
         } else if (code == ERR_NOT_FOUND) {
+            clean_jobs(worker);
             go_on = wait_for_job(worker);
         } else {
             log_error(log, "no job claimed", "reason", err_msg(&err), NULL);
@@ -339,6 +376,9 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
 {
     int n_requeued = 0;
     int n_failed = 0;
+    if (settings->launch != NULL && launch_check(settings->launch, err) != ERR_OK) {
+        return err->code;
+    }
     if (job_store_recover(settings->attempt.db, &n_requeued, &n_failed, err) != ERR_OK) {
         return err->code;
     }
@@ -350,8 +390,13 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
         log_info(settings->attempt.log, "interrupted jobs", "queued_again", LOG_INT(n_requeued),
                  "failed", LOG_INT(n_failed), NULL);
     }
+    struct trainer_settings own = *settings;
+    if (settings->launch != NULL) {
+        trainer->launch = *settings->launch;
+        own.attempt.launch = &trainer->launch;
+    }
     for (int lane = 0; lane < JOB_N_LANES; lane++) {
-        if (worker_start(&trainer->workers[lane], (enum job_lane)lane, settings, err) != ERR_OK) {
+        if (worker_start(&trainer->workers[lane], (enum job_lane)lane, &own, err) != ERR_OK) {
             while (lane-- > 0) {
                 worker_stop(&trainer->workers[lane]);
             }

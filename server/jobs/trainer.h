@@ -20,14 +20,15 @@
 
 struct trainer_settings {
     struct attempt_settings attempt;
-    struct events *events; /* NULL: nobody follows */
-    int nice;              /* 0 to 19 */
+    struct events *events;                /* NULL: nobody follows */
+    const struct launch_settings *launch; /* copied; NULL: nothing is launched */
+    int nice;                             /* 0 to 19 */
 };
 
 /* A read-only replica has none: the functions below take NULL. */
 struct trainer;
 
-/* Requeues interrupted jobs and starts the workers. */
+/* Requeues interrupted jobs and starts the workers. ERR_INVALID: the command of the launcher. */
 enum err_code trainer_start(const struct trainer_settings *settings, struct trainer **out,
                             struct err *err) MUST_CHECK;
 

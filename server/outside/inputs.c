@@ -6,11 +6,9 @@
 #include "documents/job_json.h"
 #include "documents/space_json.h"
 #include "formats/model_file.h"
-#include "formats/npy.h"
-#include "jobs/rows/rows.h"
 #include "model/codec.h"
-#include "model/space_rows.h"
 #include "outside/folder.h"
+#include "outside/rows_share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -104,61 +102,6 @@ static enum err_code take_request(struct inputs *inputs, struct file *file, stru
     return digest_sha256(inputs->request, file->n, inputs->request_digest, err);
 }
 
-static enum err_code check_rows(const struct inputs *inputs, struct err *err)
-{
-    const struct data *data = &inputs->data;
-    struct space_fault fault;
-    const struct space_rows rows = {
-        .n = (size_t)data->n, .stride = (size_t)data->d, .v = inputs->x};
-    if (data_check_finite(data->x, (size_t)data->n, data->d, 0, err) != ERR_OK ||
-        data_check_outputs(data->y, (size_t)data->n, data->o, 0, err) != ERR_OK) {
-        return err->code;
-    }
-    if (inputs->space != NULL && space_find_fault(inputs->space, &rows, &fault)) {
-        char wanted[SPACE_WANTED_CHARS];
-        space_describe_wanted(&inputs->space->inputs[fault.column], wanted);
-        return err_set_at(err, ERR_INVALID, (int)fault.row, fault.column,
-                          "row %zu: input %.64s is %g; %s", fault.row,
-                          inputs->space->inputs[fault.column].name, fault.value, wanted);
-    }
-    return ERR_OK;
-}
-
-static enum err_code take_rows(struct inputs *inputs, int outputs, const struct file *file,
-                               struct err *err)
-{
-    struct arena arena = ARENA_INIT;
-    struct npy npy;
-    if (npy_parse(file->bytes, file->n, ROWS_MAX, &arena, &npy, err) == ERR_OK) {
-        int o = inputs->space != NULL ? inputs->space->o : outputs;
-        int d = npy.k - o;
-        size_t n = (size_t)npy.n;
-        if (npy.flat || d < 1 || d > ARCH_MAX_INPUTS ||
-            (inputs->space != NULL && d != inputs->space->d)) {
-            err_set(err, ERR_SHAPE, "there are %d columns; inputs and %d outputs are needed", npy.k,
-                    o);
-        } else {
-            inputs->x = mem_alloc_array(n * (size_t)d, sizeof(double));
-            inputs->y = mem_alloc_array(n * (size_t)o, sizeof(double));
-        }
-        if (err->code == ERR_OK && (inputs->x == NULL || inputs->y == NULL)) {
-            err_set(err, ERR_NOMEM, "no memory for %d rows", npy.n);
-        }
-        for (size_t i = 0; i < n && err->code == ERR_OK; i++) {
-            const double *row = npy.values + i * (size_t)npy.k;
-            memcpy(inputs->x + i * (size_t)d, row, (size_t)d * sizeof *row);
-            memcpy(inputs->y + i * (size_t)o, row + d, (size_t)o * sizeof *row);
-        }
-        inputs->data = (struct data){.n = npy.n, .d = d, .o = o, .x = inputs->x, .y = inputs->y};
-    }
-    arena_release(&arena);
-    if (err->code == ERR_OK && check_rows(inputs, err) == ERR_OK) {
-        err_kept(digest_sha256(file->bytes, file->n, inputs->rows_digest, err));
-    }
-    err_prefix(err, "rows");
-    return err->code;
-}
-
 static enum err_code take_base(struct inputs *inputs, const struct file *file, struct err *err)
 {
     struct model_file base;
@@ -206,11 +149,13 @@ enum err_code inputs_read(struct inputs *inputs, const struct inputs_paths *path
                           const struct ranks *ranks, struct err *err)
 {
     struct file request = {.bytes = NULL};
-    struct file rows = {.bytes = NULL};
     struct file more[2] = {{.bytes = NULL}, {.bytes = NULL}}; /* space and base */
     *inputs = (struct inputs){.request = NULL};
     if (read_file(ranks, paths->request, &request, err) == ERR_OK &&
-        take_request(inputs, &request, err) == ERR_OK && paths->space != NULL &&
+        take_request(inputs, &request, err) == ERR_OK) {
+        paths->begin_limits(paths->ctx, &inputs->spec.limits);
+    }
+    if (err->code == ERR_OK && paths->space != NULL &&
         read_file(ranks, paths->space, &more[0], err) == ERR_OK &&
         space_json_parse(more[0].bytes, more[0].n, &inputs->space, err) != ERR_OK) {
         err_prefix(err, "space");
@@ -222,15 +167,12 @@ enum err_code inputs_read(struct inputs *inputs, const struct inputs_paths *path
     if (err->code == ERR_OK && inputs->spec.train.start == TRAIN_WARM && inputs->base == NULL) {
         err_set(err, ERR_INVALID, "a warm start needs --base");
     }
-    if (err->code == ERR_OK && read_file(ranks, paths->rows, &rows, err) == ERR_OK &&
-        take_rows(inputs, paths->outputs, &rows, err) == ERR_OK) {
-        if (identify(inputs, more, 2, err) == ERR_OK) {
-            err_kept(train_roles_apply(&inputs->spec.train.roles, &inputs->data, &inputs->space,
-                                       &inputs->columns, err));
-        }
+    if (err->code == ERR_OK && rows_share(inputs, paths, ranks, err) == ERR_OK &&
+        identify(inputs, more, 2, err) == ERR_OK) {
+        err_kept(train_roles_apply(&inputs->spec.train.roles, &inputs->data, &inputs->space,
+                                   &inputs->columns, err));
     }
     mem_free(request.bytes);
-    mem_free(rows.bytes);
     mem_free(more[0].bytes);
     mem_free(more[1].bytes);
     return err->code;

@@ -11,8 +11,10 @@
 
 struct inputs_paths {
     const char *request, *rows;
-    const char *space, *base; /* NULL: none */
-    int outputs;              /* where there is no space */
+    const char *space, *base;                                         /* NULL: none */
+    int outputs;                                                      /* where there is no space */
+    void (*begin_limits)(void *ctx, const struct job_limits *limits); /* once they are known */
+    void *ctx;
 };
 
 struct inputs {

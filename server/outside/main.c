@@ -6,7 +6,9 @@
 #include "base/args.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_account.h"
 #include "base/threads.h"
+#include "documents/cross_file.h"
 #include "documents/job_json.h"
 #include "formats/json_read.h"
 #include "formats/model_file.h"
@@ -19,9 +21,12 @@
 #include "outside/mpi_ranks.h"
 #include "train/auto.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  2
@@ -39,12 +44,16 @@ enum {
     O_NAME,
     O_PROGRESS,
     O_RESULT,
+    O_WHILE,
+    O_CROSS,
     N_OPTIONS
 };
 
 static const struct arg_option options[N_OPTIONS] = {
     [O_REQUEST] = {.name = "request", .value = "FILE", .help = "the training request, JSON"},
-    [O_ROWS] = {.name = "rows", .value = "FILE", .help = "inputs and outputs, .npy [n x (d + o)]"},
+    [O_ROWS] = {.name = "rows",
+                .value = "FILE",
+                .help = "inputs and outputs, .npy [n x (d + o)]; or the address of a server's"},
     [O_OUT] = {.name = "out", .value = "FILE", .help = "where the version is written"},
     [O_SPACE] = {.name = "space", .value = "FILE", .help = "the document of the input space"},
     [O_BASE] = {.name = "base", .value = "FILE", .help = "the version a warm start begins from"},
@@ -68,6 +77,10 @@ static const struct arg_option options[N_OPTIONS] = {
                     .value = "FILE",
                     .help = "where lines of progress are appended; else standard error"},
     [O_RESULT] = {.name = "result", .value = "FILE", .help = "where the end is told"},
+    [O_WHILE] = {.name = "while", .value = "FILE", .help = "stop when this file is removed"},
+    [O_CROSS] = {.name = "cross",
+                 .value = "FILE",
+                 .help = "where the predictions of auto's cross-validation are written"},
 };
 
 static const struct arg_command command = {
@@ -79,7 +92,7 @@ static const struct arg_command command = {
     .n_options = N_OPTIONS,
     .allowed = ((uint64_t)1 << N_OPTIONS) - 1};
 
-/* Set by a signal. */
+/* Set by a signal, of an alarm clock too. */
 static struct cancel stop;
 
 static void on_signal(int number)
@@ -94,13 +107,37 @@ struct work {
     struct teller teller;
     struct inputs inputs;
     struct folder folder;
+    struct rank_costs costs;
+    struct mem_account account; /* of the limit of memory */
+    int64_t begun_ns;           /* of that of seconds */
     struct ranks_checkpoint checkpoint;
     struct auto_table *table; /* mem */
     struct model *model;
     int n_threads;
+    int64_t looked_ns; /* when the file of --while was looked for */
 };
 
 /* ---- training ---- */
+
+/* Whoever started the training and is gone cannot stop it, but whoever comes after can. */
+static void stop_without_file(struct work *work)
+{
+    const char *path = work->args.values[O_WHILE];
+    int64_t now = clock_tick_ns();
+    if (path != NULL && now - work->looked_ns >= CLOCK_S) {
+        work->looked_ns = now;
+        if (access(path, F_OK) != 0 && errno == ENOENT) {
+            cancel_request(&stop);
+        }
+    }
+}
+
+static void report(void *ctx, const struct progress *progress)
+{
+    struct work *work = ctx;
+    stop_without_file(work);
+    teller_progress(&work->teller, progress);
+}
 
 static double read_clock(void *ctx)
 {
@@ -126,15 +163,34 @@ static enum err_code describe_chosen(void *ctx, const struct train_spec *chosen,
     return *text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the chosen settings");
 }
 
+/* For whoever compares the version with another one. */
+static enum err_code write_cross(const struct work *work, const struct train_cross *cross,
+                                 struct err *err)
+{
+    void *bytes = NULL;
+    size_t n = 0;
+    if (cross_file_encode(cross, &bytes, &n, err) == ERR_OK) {
+        const struct folder_part part = {bytes, n};
+        err_kept(folder_write_file(work->args.values[O_CROSS], 0, &part, 1, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
 static enum err_code choose(struct work *work, const struct train_run *run, struct err *err)
 {
     const struct auto_spec spec = job_spec_auto(&work->inputs.spec);
     struct train_cross cross = {.n = 0};
+    /* Several ranks have several clocks; of them the limit ends the whole, and not a comparison. */
+    double max_seconds = work->ranks.n == 1 ? (double)work->inputs.spec.limits.seconds : 0.0;
+    max_seconds *= JOB_CHOICE_SHARE;
+    bool timed = spec.seconds > 0.0 || max_seconds > 0.0;
     const struct auto_run choice = {.spec = &spec,
                                     .run = *run,
                                     .max_bytes = work->inputs.spec.limits.bytes,
+                                    .max_seconds = max_seconds,
                                     .cross = &cross,
-                                    .clock = spec.seconds > 0.0 ? read_clock : NULL,
+                                    .clock = timed ? read_clock : NULL,
                                     .describe = describe_chosen,
                                     .ctx = work};
     if (spec.seconds > 0.0 && work->ranks.n > 1) {
@@ -147,7 +203,10 @@ static enum err_code choose(struct work *work, const struct train_run *run, stru
     if (work->table == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the candidates of auto");
     }
-    err_kept(auto_train(&choice, work->table, &work->model, err));
+    if (auto_train(&choice, work->table, &work->model, err) == ERR_OK &&
+        work->args.values[O_CROSS] != NULL && work->ranks.rank == 0) {
+        err_kept(write_cross(work, &cross, err));
+    }
     train_cross_release(&cross);
     return err->code;
 }
@@ -166,8 +225,8 @@ static enum err_code train(struct work *work, struct err *err)
         .settings_text = in->request,
         .cancel = &stop,
         .checkpoint = &work->checkpoint.core,
-        .progress = work->ranks.rank == 0 ? teller_progress : NULL,
-        .progress_ctx = &work->teller,
+        .progress = work->ranks.rank == 0 ? report : NULL,
+        .progress_ctx = work,
     };
     if (in->spec.choice.on) {
         return choose(work, &run, err);
@@ -188,7 +247,7 @@ static enum err_code digest_text(const void *bytes, size_t n, char *hex, struct 
     return err->code;
 }
 
-static enum err_code write_version(const struct work *work, const unsigned char *content,
+static enum err_code write_version(struct work *work, const unsigned char *content,
                                    size_t n_content, struct err *err)
 {
     struct model_file file = {.version = 0, .content = content, .n_content = n_content};
@@ -198,6 +257,7 @@ static enum err_code write_version(const struct work *work, const unsigned char 
     char hex[4][DIGEST_HEX_CHARS + 1];
     const char *result = work->args.values[O_RESULT];
     const char *name = work->args.values[O_NAME];
+    rank_costs_close(&work->costs);
     snprintf(file.model, sizeof file.model, "%s", name != NULL ? name : options[O_NAME].standard);
     if (model_file_write_head(&file, head, &n_head, err) != ERR_OK) {
         return err->code;
@@ -216,6 +276,7 @@ static enum err_code write_version(const struct work *work, const unsigned char 
         folder_write_file(work->args.values[O_OUT], 0, parts, 2, err) == ERR_OK && result != NULL) {
         const struct err none = ERR_INIT;
         const struct teller_result told = {.ranks = work->ranks.n,
+                                           .costs = work->ranks.n > 1 ? &work->costs : NULL,
                                            .bytes = n_head + n_content,
                                            .sha256 = hex[0],
                                            .content_sha256 = hex[1],
@@ -227,7 +288,7 @@ static enum err_code write_version(const struct work *work, const unsigned char 
     return err->code;
 }
 
-static enum err_code publish(const struct work *work, struct err *err)
+static enum err_code publish(struct work *work, struct err *err)
 {
     unsigned char *content = NULL;
     size_t n = 0;
@@ -250,7 +311,60 @@ static void tell_failure(struct work *work, const struct err *err)
     }
 }
 
+/* ---- limits ---- */
+
+/* Those of the request hold for each rank. */
+static void begin_limits(void *ctx, const struct job_limits *limits)
+{
+    struct work *work = ctx;
+    work->account.limit = (size_t)limits->bytes;
+    mem_account_use(&work->account);
+    if (limits->seconds > 0) {
+        signal(SIGALRM, on_signal);
+        alarm((unsigned)(limits->seconds < INT_MAX ? limits->seconds : INT_MAX));
+    }
+}
+
+/* Says of which limit an error came. */
+static void explain_limits(const struct work *work, struct err *err)
+{
+    const struct job_limits *limits = &work->inputs.spec.limits;
+    int64_t passed = clock_ns() - work->begun_ns;
+    if (err->code == ERR_NOMEM && atomic_load(&work->account.refused)) {
+        err_clear(err);
+        err_set(err, ERR_LIMIT, "the training needs more memory than its limit of %lld MB",
+                (long long)(limits->bytes / 1000000));
+    } else if (err->code == ERR_CANCELLED && limits->seconds > 0 &&
+               passed / CLOCK_S >= limits->seconds) {
+        err_clear(err);
+        err_set(err, ERR_LIMIT, "stopped at its limit of %lld s", (long long)limits->seconds);
+    }
+}
+
 /* ---- the whole ---- */
+
+/* The smallest number of threads of any rank: how much memory a training needs, and so which
+ * candidates auto may try, depends on it. */
+static enum err_code agree_on_threads(struct work *work, struct err *err)
+{
+    const struct ranks *ranks = &work->ranks;
+    void *all = NULL;
+    size_t *sizes = mem_zalloc_array((size_t)ranks->n, sizeof *sizes);
+    if (sizes == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to talk with %d ranks", ranks->n);
+    }
+    if (ranks->n > 1 && ranks->gather(ranks->ctx, &work->n_threads, sizeof work->n_threads, &all,
+                                      sizes, err) == ERR_OK) {
+        for (int i = 0; i < ranks->n; i++) {
+            int n = 0;
+            memcpy(&n, (const char *)all + (size_t)i * sizeof n, sizeof n);
+            work->n_threads = n < work->n_threads ? n : work->n_threads;
+        }
+    }
+    mem_free(all);
+    mem_free(sizes);
+    return err->code;
+}
 
 static enum err_code begin(struct work *work, struct err *err)
 {
@@ -259,7 +373,7 @@ static enum err_code begin(struct work *work, struct err *err)
     int64_t outputs = 0;
     int64_t threads = 0;
     int64_t every = 0;
-    if (args_int(args, O_OUTPUTS, 1, ARCH_MAX_OUTPUTS, &outputs, err) != ERR_OK ||
+    if (args_int(args, O_OUTPUTS, 1, SPACE_MAX_OUTPUTS, &outputs, err) != ERR_OK ||
         args_int(args, O_THREADS, 0, PAR_MAX_THREADS, &threads, err) != ERR_OK ||
         args_int(args, O_EVERY, 0, 86400, &every, err) != ERR_OK) {
         return err->code;
@@ -271,6 +385,8 @@ static enum err_code begin(struct work *work, struct err *err)
                                        .rows = args->values[O_ROWS],
                                        .space = args->values[O_SPACE],
                                        .base = args->values[O_BASE],
+                                       .begin_limits = begin_limits,
+                                       .ctx = work,
                                        .outputs = (int)outputs};
     if ((work->ranks.rank == 0 &&
          teller_open(&work->teller, args->values[O_PROGRESS], err) != ERR_OK) ||
@@ -285,7 +401,10 @@ static enum err_code begin(struct work *work, struct err *err)
         memcpy(work->folder.identity, work->inputs.identity, SHA256_BYTES);
         kept = &work->folder.core;
     }
-    return ranks_checkpoint_init(&work->checkpoint, &work->ranks, kept, err);
+    rank_costs_init(&work->costs, &work->ranks);
+    return agree_on_threads(work, err) == ERR_OK
+               ? ranks_checkpoint_init(&work->checkpoint, &work->costs.core, kept, err)
+               : err->code;
 }
 
 static enum err_code run(struct work *work, struct err *err)
@@ -299,7 +418,9 @@ static enum err_code run(struct work *work, struct err *err)
                                                             .rows = data->n,
                                                             .inputs = data->d,
                                                             .outputs = data->o});
-    if (train(work, err) == ERR_OK) {
+    err_kept(train(work, err));
+    mem_account_use(NULL); /* a version in bytes is no part of its training */
+    if (err->code == ERR_OK) {
         err_kept(publish(work, err));
     }
     ranks_checkpoint_release(&work->checkpoint);
@@ -348,7 +469,10 @@ int main(int argc, char **argv)
     if (mpi_ranks_begin(&argc, &argv, &work.ranks, &err) == ERR_OK) {
         signal(SIGTERM, on_signal);
         signal(SIGINT, on_signal);
+        work.begun_ns = clock_ns();
         err_kept(run(&work, &err));
+        mem_account_use(NULL);
+        explain_limits(&work, &err);
     }
     if (err.code != ERR_OK) {
         tell_failure(&work, &err);

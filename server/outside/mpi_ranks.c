@@ -55,6 +55,16 @@ static enum err_code gather(void *ctx, const void *bytes, size_t n_bytes, void *
     return ERR_OK;
 }
 
+static enum err_code swap(void *ctx, const struct ranks_swap *what, struct err *err)
+{
+    (void)ctx;
+    return MPI_Alltoallv(what->to, what->to_counts, what->to_offsets, MPI_DOUBLE, what->from,
+                         what->from_counts, what->from_offsets, MPI_DOUBLE,
+                         MPI_COMM_WORLD) == MPI_SUCCESS
+               ? ERR_OK
+               : err_set(err, ERR_INTERNAL, "MPI_Alltoallv failed");
+}
+
 /* Has a launcher started this process as one of several? */
 static bool is_launched(void)
 {
@@ -70,9 +80,15 @@ static bool is_launched(void)
 enum err_code mpi_ranks_begin(int *argc, char ***argv, struct ranks *out, struct err *err)
 {
     int has = MPI_THREAD_SINGLE;
-    *out = (struct ranks){.rank = 0, .n = 1, .ctx = out, .gather = gather};
+    *out = (struct ranks){.rank = 0, .n = 1, .ctx = out, .gather = gather, .swap = swap};
     if (!is_launched()) {
-        return ERR_OK;
+        /* Several processes that know nothing of each other would write the same files. */
+        const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+        return tasks == NULL || strtol(tasks, NULL, 10) <= 1
+                   ? ERR_OK
+                   : err_set(err, ERR_UNSUPPORTED,
+                             "srun started %.20s tasks without MPI; srun --mpi=pmix is needed",
+                             tasks);
     }
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &has) != MPI_SUCCESS ||
         has < MPI_THREAD_FUNNELED ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ranks of MPI. Nothing else in the project calls MPI. */
+/* The ranks of MPI, whose mpi_ranks.c alone calls it; one_rank.c stands in where there is none. */
 #ifndef MPI_RANKS_H
 #define MPI_RANKS_H
 

@@ -123,6 +123,26 @@ void teller_tell_end(struct teller *teller, const struct err *err)
     arena_release(&arena);
 }
 
+static double seconds(int64_t ns)
+{
+    return (double)ns / (double)CLOCK_S;
+}
+
+static void write_costs(struct json_write *json, const struct rank_costs *costs)
+{
+    json_write_object(json, "costs");
+    json_write_real(json, "together_s", seconds(costs->cpu_ns[RANKS_TOGETHER]));
+    json_write_real(json, "apart_s", seconds(costs->cpu_ns[RANKS_APART]));
+    json_write_real(json, "replay_s", seconds(costs->cpu_ns[RANKS_REPLAY]));
+    json_write_int(json, "exchanges", costs->exchanges);
+    json_write_int(json, "exchanged_bytes", costs->bytes);
+    json_write_real(json, "waited_s", seconds(costs->waited_ns));
+    json_write_int(json, "swaps", costs->swaps);
+    json_write_int(json, "swapped_bytes", costs->swapped_bytes);
+    json_write_real(json, "swapped_s", seconds(costs->swapped_ns));
+    json_write_object_end(json);
+}
+
 enum err_code teller_write_result(const char *path, int rank, const struct teller_result *result,
                                   const struct err *failure, struct err *err)
 {
@@ -134,6 +154,9 @@ enum err_code teller_write_result(const char *path, int rank, const struct telle
     json_write_bool(&json, "ok", ok);
     if (ok) {
         json_write_int(&json, "ranks", result->ranks);
+        if (result->costs != NULL) {
+            write_costs(&json, result->costs);
+        }
         json_write_int(&json, "bytes", (int64_t)result->bytes);
         json_write_text(&json, "sha256", result->sha256);
         json_write_text(&json, "content_sha256", result->content_sha256);

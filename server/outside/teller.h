@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/err.h"
+#include "outside/rank_costs.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ void teller_code(enum err_code code, char *out);
 
 struct teller_result {
     int ranks;
+    const struct rank_costs *costs; /* NULL: not told */
     size_t bytes;
     const char *sha256, *content_sha256, *request_sha256, *rows_sha256; /* hexadecimal */
 };

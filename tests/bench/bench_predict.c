@@ -10,6 +10,7 @@
  *
  * usage: bench_predict [rounds [max rows]]
  *        bench_predict one                 one row alone
+ *        bench_predict activations         the activations over tanh
  *        bench_predict scaling [rounds]    how the cost grows, as CSV
  */
 #include <math.h>
@@ -186,6 +187,31 @@ static int rounds_for(double seconds, int rounds)
     return max < 1.0 ? 1 : (max < rounds ? (int)max : rounds);
 }
 
+/* The activations over tanh, as a block ends: z <- z + h act(a). */
+static void compare_activations(void)
+{
+    static const char *const names[] = {
+#define ACTIVATION(code, name) name,
+#include "math/activation.def"
+#undef ACTIVATION
+    };
+    printf("\n%-8s %10s %9s %10s %9s\n", "block end", "float64 ns", "over tanh", "float32 ns",
+           "over tanh");
+    for (int act = 0; act < ACT_COUNT; act++) {
+        double seconds[2];
+        double ratio[2];
+        for (int single = 0; act != ACT_IDENTITY && single < 2; single++) {
+            double reference = machine_step_seconds(ACT_TANH, single == 1);
+            seconds[single] = machine_step_seconds((enum activation)act, single == 1);
+            ratio[single] = seconds[single] / reference;
+        }
+        if (act != ACT_IDENTITY) {
+            printf("%-8s %11.2f %9.2f %10.2f %9.2f\n", names[act], 1e9 * seconds[0], ratio[0],
+                   1e9 * seconds[1], ratio[1]);
+        }
+    }
+}
+
 static void compare_with_ceiling(int rounds, int max_rows)
 {
     static const struct {
@@ -327,7 +353,12 @@ int main(int argc, char **argv)
         compare_one_row();
         return 0;
     }
+    if (argc > 1 && strcmp(argv[1], "activations") == 0) {
+        compare_activations();
+        return 0;
+    }
     printf("kernels %s, medians of %d\n", kernels_get()->isa, rounds);
+    compare_activations();
     compare_with_ceiling(rounds, max_rows);
     compare_one_row();
     return 0;

@@ -31,6 +31,31 @@ double machine_gemm_flops(bool single)
     return 2.0 * pow(n, 3) / median(seconds, 5);
 }
 
+double machine_step_seconds(enum activation act, bool single)
+{
+    static double a[2048];
+    static double z[2048];
+    static float af[2048];
+    static float zf[2048];
+    const struct kernels *k = kernels_get();
+    double seconds[5];
+    for (int i = 0; i < 2048; i++) {
+        af[i] = (float)(a[i] = 6.0 * (i * 37 % 2048) / 2048.0 - 3.0);
+    }
+    for (int round = 0; round < 5; round++) {
+        double start = now();
+        for (int i = 0; i < 500; i++) {
+            if (single) {
+                k->sweeps_f32[act].step(af, 1e-3f, zf, 2048);
+            } else {
+                k->sweeps_f64[act].step(a, 1e-3, z, 2048);
+            }
+        }
+        seconds[round] = (now() - start) / (500.0 * 2048.0);
+    }
+    return median(seconds, 5);
+}
+
 double machine_tanh_seconds(bool single)
 {
     static double x[2048];

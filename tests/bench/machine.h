@@ -5,10 +5,15 @@
 
 #include <stdbool.h>
 
+#include "math/activation.h"
+
 /* Floating-point operations per second of a large matrix product on one core. */
 double machine_gemm_flops(bool single);
 
 /* Seconds for one tanh, in an array that stays in the first-level cache. */
 double machine_tanh_seconds(bool single);
+
+/* Seconds for one z <- z + h act(a), likewise. */
+double machine_step_seconds(enum activation act, bool single);
 
 #endif

@@ -11,6 +11,16 @@ import math
 import random
 
 
+ACTIVATIONS = {
+    "tanh": math.tanh,
+    "identity": lambda u: u,
+    "relu": lambda u: max(u, 0.0),
+    "sin": math.sin,
+    "silu": lambda u: u / (1.0 + math.exp(-u)),
+    "gelu": lambda u: 0.5 * u * math.erfc(-u / math.sqrt(2.0)),
+}
+
+
 def phi(arch, i):
     blocks = arch["layers"] + 1
     if arch["grid"] == "closed":
@@ -53,7 +63,7 @@ def evaluate(arch, params, x):
     d, o, r = arch["inputs"], arch["outputs"], arch["width"]
     n_coef = len(phi(arch, 0))
     bias = arch["bias"]
-    act = math.tanh if arch["activation"] == "tanh" else (lambda v: v)
+    act = ACTIVATIONS[arch["activation"]]
     if arch["layer_pre"]:
         w_pre, b_pre = take(r, d), take(1, r)[0]
     if arch["layer_post"]:
@@ -102,6 +112,9 @@ VARIANTS = [
     {"layer_pre": False, "inputs": 5}, {"layer_post": False, "outputs": 5},
     {"layer_pre": False, "layer_post": False, "inputs": 5, "outputs": 5, "residual": False},
     {"width": 17, "layers": 7, "basis": "cubic", "inputs": 1, "outputs": 1},
+    {"activation": "relu"}, {"activation": "sin", "horizon": 3.0}, {"activation": "silu"}, {"activation": "gelu"},
+    {"activation": "relu", "residual": False}, {"activation": "sin", "residual": False},
+    {"activation": "silu", "residual": False}, {"activation": "gelu", "residual": False, "layer_pre": False, "inputs": 5},
 ]
 
 

@@ -24,6 +24,7 @@ EXEMPT = {
     "core/math/kernels_real.inc": BLAS,
     "core/math/kernels_train.inc": BLAS,
     "core/math/kernels_back.inc": BLAS,
+    "core/math/kernels_back_columns.inc": BLAS,
     "core/network/plan_real.inc": BLAS,
     "core/network/resnet_tape.c:tape_product": BLAS,
     "core/network/resnet_tape.c:tape_product_back": BLAS,

@@ -17,7 +17,8 @@ STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs",
 FORMATS = ["server/formats", "server/formats/text"]
 BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
                                       "server/documents/explore", "server/documents/analyses",
-                                      "server/live", "server/jobs/rows", "server/jobs", "server/tls", "server/http", "server/api/head"]
+                                      "server/live", "server/jobs/rows", "server/jobs/launch", "server/jobs", "server/tls",
+                                      "server/http", "server/api/head"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
@@ -25,7 +26,8 @@ LAYERS = {
     "server/base": CORE + ["server/metrics"],
     "server/formats": CORE + ["server/base"],
     "server/formats/text": CORE + ["server/base", "server/formats"],
-    "server/documents": CORE + FORMATS + ["server/base"],
+    "server/documents/training": CORE + FORMATS + ["server/base"],
+    "server/documents": CORE + FORMATS + ["server/base", "server/documents/training"],
     "server/documents/explore": CORE + FORMATS + ["server/base", "server/documents"],
     "server/documents/analyses": CORE + FORMATS + ["server/base", "server/documents",
                                                    "server/documents/explore"],
@@ -39,10 +41,12 @@ LAYERS = {
     "server/store/access": CORE + ["server/base", "server/access", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base", "server/formats"],
-    "server/outside": CORE + ["server/base", "server/formats", "server/documents", "server/jobs/rows"],
+    "server/outside": CORE + ["server/base", "server/formats", "server/documents", "server/jobs/rows", "server/client"],
+    "server/jobs/launch": CORE + FORMATS + ["server/base", "server/documents"],
     "server/jobs/rows": CORE + STORE + ["server/base", "server/documents"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
-                                   "server/live", "server/jobs/rows", "server/documents/analyses"],
+                                   "server/live", "server/jobs/rows", "server/jobs/launch",
+                                   "server/documents/analyses"],
     "server/access": CORE + ["server/base"],
     "server/tls": CORE + ["server/base"],
     "server/http": CORE + ["server/base", "server/formats", "server/access", "server/tls"],
@@ -85,10 +89,14 @@ OWNERS = {
 }
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "ui_files.h": "server/ui", "base/version.h": "server/base",
-             "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
+             "math/kernels_real.inc": "core/math", "math/kernels_activation.inc": "core/math",
+             "math/kernels_sweeps.inc": "core/math", "math/kernels_train.inc": "core/math",
              "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
+             "math/kernels_back_columns.inc": "core/math",
              "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
              "network/plan_real.inc": "core/network", "network/plan_gradient_real.inc": "core/network",
+             "network/plan_gradient_rows_real.inc": "core/network",
+             "network/plan_activation_real.inc": "core/network",
              "explore/sobol_directions.inc": "core/explore"}
 MAX_LINES = 600
 PAGE = "server/ui"

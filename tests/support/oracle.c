@@ -74,7 +74,7 @@ struct arch oracle_arch(const json_t *json)
     a.layer_pre = get_bool(json, "layer_pre");
     a.layer_post = get_bool(json, "layer_post");
     a.basis = (enum wpfn_basis)get_name(json, "basis", "", wpfn_known());
-    a.activation = (enum arch_activation)get_name(json, "activation", "", arch_activation_known());
+    a.activation = (enum activation)get_name(json, "activation", "", arch_activation_known());
     a.final = (enum arch_final)get_name(json, "final", "none", arch_final_known());
     a.grid = (enum arch_grid)get_name(json, "grid", "left", arch_grid_known());
     a.index_rule =

@@ -20,6 +20,12 @@ const struct posed_kind posed_kinds[] = {
     {"exp", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_EXP, false, false, false, false},
     {"log", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_LOGABS, false, false, false, false},
     {"sum", 2, 3, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_SUM, false, false, false, false},
+    {"relu", 2, 2, 5, 2, WPFN_LINEAR, 0, ACT_RELU, FINAL_NONE, false, false, false, false},
+    {"sin", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_SIN, FINAL_NONE, false, false, false, false},
+    {"silu", 2, 2, 4, 2, WPFN_CONSTANT, 0, ACT_SILU, FINAL_EXP, false, true, false, false},
+    {"gelu perceptron", 2, 2, 4, 2, WPFN_NONPARAMETRIC, 0, ACT_GELU, FINAL_NONE, true, false, false,
+     false},
+    {"gelu, neither", 4, 4, 4, 2, WPFN_LINEAR, 0, ACT_GELU, FINAL_NONE, false, false, true, true},
 };
 const int posed_n_kinds = sizeof posed_kinds / sizeof *posed_kinds;
 

@@ -12,7 +12,7 @@ struct posed_kind {
     int d, o, r, layers;
     enum wpfn_basis basis;
     int order;
-    enum arch_activation activation;
+    enum activation activation;
     enum arch_final final;
     bool mlp, no_bias, no_pre, no_post;
 };

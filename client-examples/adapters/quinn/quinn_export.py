@@ -6,7 +6,7 @@
     document = document_of(solver, gaussian=True)         # SWAG, Laplace, VI: their normal distributions instead
 
 Networks: QUiNN's RNet, whose flat vector of parameters has the order that the server reads, and its MLP with layers
-of one width and tanh or no activation.
+of one width, with tanh, ReLU, SiLU, GELU or no activation. QUiNN's Sine cannot be evaluated (it asks torch.Tensor for pi).
 
 Draws are made as the solver's own predict_ens makes them, from the same random numbers in the same order: after
 np.random.seed(s) and torch.manual_seed(s), draws_of(solver, m) are the parameters of predict_ens(x, m) after the same
@@ -24,7 +24,7 @@ import numpy as np
 
 BASES = {"Const": "constant", "Lin": "linear", "Quad": "quadratic", "Cubic": "cubic", "Poly": "polynomial",
          "NonPar": "nonparametric"}
-ACTIVATIONS = {"Tanh": "tanh", "Identity": "identity"}
+ACTIVATIONS = {"Tanh": "tanh", "Identity": "identity", "ReLU": "relu", "SiLU": "silu", "GELU": "gelu"}
 
 
 class NotServed(ValueError):
@@ -44,8 +44,8 @@ def array(tensor):
 
 def activation_of(module):
     name = type(module).__name__
-    if name not in ACTIVATIONS:
-        raise NotServed(f"the activation is {name}; Tanh or Identity is served")
+    if name not in ACTIVATIONS or getattr(module, "approximate", "none") != "none":
+        raise NotServed(f"the activation is {module}; served are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 

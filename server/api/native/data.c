@@ -18,6 +18,7 @@
 #include "store/data/data_delete.h"
 #include "store/data/data_key.h"
 #include "store/data/data_read.h"
+#include "store/data/data_stats.h"
 
 #include <math.h>
 #include <string.h>
@@ -349,7 +350,8 @@ enum err_code handle_data_get(struct app *app, const struct request *req, struct
     json_write_object(&json, NULL);
     write_summary(&json, model, &summary, &data);
     json_write_array(&json, "columns");
-    for (int j = 0; columns != NULL && j < summary.n_inputs + summary.n_outputs; j++) {
+    int n_columns = (int)data_stats_width(summary.n_inputs, summary.n_outputs);
+    for (int j = 0; columns != NULL && j < n_columns; j++) {
         write_column(&json, &summary, space.space, j, &columns[j]);
     }
     json_write_array_end(&json);

@@ -21,9 +21,9 @@ static void write_diagnostics(struct json_write *json, const struct served *serv
     json_write_int(json, "parameters", model->net.n_params);
     posterior_json_write_kind(json, "posterior", model);
     model_json_write_names(json, model);
-    model_json_write_noise(json, model);
+    model_json_summarise_noise(json, model);
     model_json_write_precision(json, model);
-    quality_json_write_scores(json, "scores", model);
+    quality_json_summarise_scores(json, "scores", model);
     quality_json_write_calibration_kind(json, "calibration", model);
     choice_json_write_of_model(json, "auto", model);
     quality_json_write_report(json, "report", &model->report);

@@ -2,6 +2,7 @@
 #include "api/native/job_doc.h"
 
 #include "api/reply.h"
+#include "documents/job_spec.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static void write_row_members(struct app *app, struct json_write *json, const st
     json_write_text(json, "request_id", row->request_id[0] != '\0' ? row->request_id : NULL);
     json_write_text(json, "traceparent", row->traceparent[0] != '\0' ? row->traceparent : NULL);
     json_write_int(json, "priority", row->priority);
+    json_write_text(json, "where", job_place_name(row->is_launched ? JOB_LAUNCHER : JOB_HERE));
     json_write_int(json, "attempts", row->attempts);
     json_write_int(json, "faults", row->faults);
     json_write_bool(json, "cancel_requested", row->cancel_requested);

@@ -84,7 +84,9 @@ static enum err_code complete_request(struct app *app, const struct request *req
                                     .models = app->models,
                                     .model = model,
                                     .n_threads = app->config->train_threads,
-                                    .max_bytes = (int64_t)app->config->train_memory_mb * MEGABYTE};
+                                    .max_bytes = (int64_t)app->config->train_memory_mb * MEGABYTE,
+                                    .launch = {.on = strcmp(app->config->launcher, "none") != 0,
+                                               .min_rows = app->config->launch_rows}};
     if (read_request(app, req, model, &spec, &as_before, err) == ERR_OK) {
         request.spec = as_before ? NULL : &spec;
         err_kept(train_request_write(&request, out, job, err));

@@ -130,6 +130,22 @@ static enum err_code no_memory(struct err *err)
     return err_set(err, ERR_NOMEM, "no memory for the answer");
 }
 
+/* Names; of some outputs also which they are. */
+static void write_outputs(struct json_write *json, const struct predict_request *req,
+                          const struct model *model)
+{
+    if (req->n_outputs == 0) {
+        model_json_write_names(json, model);
+        return;
+    }
+    model_json_write_names_of(json, model, req->outputs, req->n_outputs);
+    json_write_array(json, "outputs");
+    for (int j = 0; j < req->n_outputs; j++) {
+        json_write_int(json, NULL, req->outputs[j]);
+    }
+    json_write_array_end(json);
+}
+
 /* All of the text but the numbers. */
 static enum err_code begin_json(const struct predict_answer *answer, struct json_stream **out,
                                 struct response *res, long *outside, struct err *err)
@@ -144,7 +160,7 @@ static enum err_code begin_json(const struct predict_answer *answer, struct json
     json_write_text(&stream->json, "model", served->name);
     json_write_int(&stream->json, "version", served->version);
     json_write_int(&stream->json, "draws", served->model->m);
-    model_json_write_names(&stream->json, served->model);
+    write_outputs(&stream->json, &answer->request->predict, served->model);
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         if (answer->request->predict.want & (1U << i)) {
             write_result(stream, answer, (enum predict_index)i);

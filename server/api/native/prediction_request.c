@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/prediction_request.h"
 
+#include "api/rows/output_choice.h"
 #include "api/native/prediction_options.h"
 #include "api/reply.h"
 #include "api/rows/array_rows.h"
@@ -18,6 +19,9 @@
 #include <string.h>
 
 #define MAX_TIMEOUT_MS 86400000 /* a day */
+/* Keys beside those of prediction_options.h; the inputs may not be in a query. */
+#define OWN_KEYS 5
+static const char *const own_keys[OWN_KEYS] = {"model", "version", "outputs", "within", "inputs"};
 
 /* ---- the body ---- */
 
@@ -53,11 +57,12 @@ static enum err_code read_target(const struct request *req, const json_t *body,
 static enum err_code read_request(const struct request *req, const json_t *body,
                                   struct prediction_request *request, struct err *err)
 {
-    const char *keys[3 + PREDICTION_OPTIONS_MAX + 1] = {"model", "version", "inputs"};
+    const char *keys[OWN_KEYS + PREDICTION_OPTIONS_MAX + 1] = {NULL};
     struct prediction_option options[PREDICTION_OPTIONS_MAX];
     int n_options = prediction_options_list(options);
+    memcpy(keys, own_keys, sizeof own_keys);
     for (int i = 0; i < n_options; i++) {
-        keys[3 + i] = options[i].key;
+        keys[OWN_KEYS + i] = options[i].key;
     }
     if (!json_is_object(body)) {
         return err_set(err, ERR_INVALID, "the body is not a JSON object");
@@ -67,6 +72,8 @@ static enum err_code read_request(const struct request *req, const json_t *body,
         return err->code;
     }
     request->named = json_object_get(body, "return") != NULL;
+    request->outputs = json_object_get(body, "outputs");
+    request->within = json_object_get(body, "within");
     return prediction_options_read(body, req->arena, &request->predict, err);
 }
 
@@ -110,20 +117,24 @@ static enum err_code read_json(const struct request *req, int max_rows, size_t m
 static enum err_code find_form(const char *key, enum option_form *form, struct err *err)
 {
     struct prediction_option options[PREDICTION_OPTIONS_MAX];
-    const char *keys[PREDICTION_OPTIONS_MAX + 2] = {"model", "version"};
+    const char *keys[PREDICTION_OPTIONS_MAX + OWN_KEYS];
+    int n_own = OWN_KEYS - 1;
     int n_options = prediction_options_list(options);
     *form = OPTION_TEXT;
-    if (strcmp(key, keys[0]) == 0 || strcmp(key, keys[1]) == 0) {
-        return ERR_OK;
+    for (int i = 0; i < n_own; i++) {
+        keys[i] = own_keys[i];
+        if (strcmp(key, own_keys[i]) == 0) {
+            return ERR_OK;
+        }
     }
     for (int i = 0; i < n_options; i++) {
-        keys[i + 2] = options[i].key;
+        keys[i + n_own] = options[i].key;
         if (strcmp(key, options[i].key) == 0) {
             *form = options[i].form;
             return ERR_OK;
         }
     }
-    return known_refuse("query: key", key, (struct names){keys, n_options + 2}, err);
+    return known_refuse("query: key", key, (struct names){keys, n_options + n_own}, err);
 }
 
 /* The query as the JSON object that the body of a JSON request would be, without inputs. */
@@ -339,6 +350,10 @@ enum err_code prediction_request_fit(struct prediction_request *request, const s
         return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %s, %s",
                           phrase_count(request->n_inputs, "number").text,
                           phrase_needed(model->d).text);
+    }
+    if (err->code == ERR_OK && output_choice_read(request->outputs, request->within, model,
+                                                  req->arena, &request->predict, err) != ERR_OK) {
+        return err->code;
     }
     unsigned *want = &request->predict.want;
     if (!request->named && (*want & PREDICT_VARIANCE) && !predict_units_have_squares(model)) {

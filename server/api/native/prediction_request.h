@@ -26,11 +26,13 @@ struct prediction_request {
     struct npy fields;        /* of npy or npz; names of its columns wait for those of the model */
     bool table;               /* the body is a text table, which waits for the model as well */
     bool named;               /* "return" names the results */
-    bool npy;                 /* the answer is npy .. */
-    bool npz;                 /* .. or npz .. */
-    bool single;              /* .. of float32 */
-    bool borrows_body;        /* the rows may lie in the body itself */
-    int64_t deadline_ns;      /* by clock_ns; 0: none */
+    const json_t *outputs;    /* which outputs (output_choice.h); NULL: all */
+    const json_t *within;
+    bool npy;            /* the answer is npy .. */
+    bool npz;            /* .. or npz .. */
+    bool single;         /* .. of float32 */
+    bool borrows_body;   /* the rows may lie in the body itself */
+    int64_t deadline_ns; /* by clock_ns; 0: none */
 };
 
 /*

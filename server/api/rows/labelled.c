@@ -50,7 +50,7 @@ enum err_code labelled_parse(const struct request *req, int max_rows, size_t max
 static enum err_code check_outputs(const struct request *req, int o, struct err *err)
 {
     int64_t outputs = o;
-    if (reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &outputs, err) == ERR_OK &&
+    if (reply_query_int(req, "outputs", 1, SPACE_MAX_OUTPUTS, &outputs, err) == ERR_OK &&
         outputs != o) {
         return err_set(err, ERR_INVALID, "outputs is %d, the model has %d", (int)outputs, o);
     }

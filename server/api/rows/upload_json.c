@@ -179,7 +179,7 @@ static enum err_code settle(const json_t *body, const struct places *places, str
 static enum err_code check_query(const struct request *req, int o, struct err *err)
 {
     int64_t outputs = o;
-    if (reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &outputs, err) == ERR_OK &&
+    if (reply_query_int(req, "outputs", 1, SPACE_MAX_OUTPUTS, &outputs, err) == ERR_OK &&
         outputs != o) {
         return err_set(err, ERR_SHAPE, "outputs is %d in the query, but rows of the body have %s",
                        (int)outputs, phrase_count(o, "output").text);
@@ -201,7 +201,7 @@ enum err_code upload_read_json(const struct request *req, int max_rows, struct u
                                      .mixed = true},
                                     {.key = "outputs",
                                      .max_rows = max_rows,
-                                     .max_columns = ARCH_MAX_OUTPUTS,
+                                     .max_columns = SPACE_MAX_OUTPUTS,
                                      .holes = true,
                                      .mixed = true}};
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2, 0}, req->arena,

@@ -113,7 +113,7 @@ static enum err_code count_outputs(struct app *app, const struct request *req, c
         return told > 0 ? ERR_OK : count_stored(app, model, &up->data.o, err);
     }
     if (text != NULL &&
-        reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &value, err) != ERR_OK) {
+        reply_query_int(req, "outputs", 1, SPACE_MAX_OUTPUTS, &value, err) != ERR_OK) {
         return err->code;
     }
     if (told > 0 && value != told) {

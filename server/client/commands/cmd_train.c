@@ -11,11 +11,11 @@
 /* Is it a part of the request? Any other name without a dot is a setting of the solver. */
 static bool is_top_level(const char *name)
 {
-    static const char *const names[] = {"solver",      "seed",         "precision", "priority",
-                                        "promote",     "gate",         "start",     "limits",
-                                        "prior",       "noise",        "split",     "scaling",
-                                        "calibration", "architecture", "optimizer", "settings",
-                                        "budget_s",    "budget_fits",  "auto",      NULL};
+    static const char *const names[] = {
+        "solver",      "seed",         "precision", "priority", "promote",  "gate",
+        "start",       "limits",       "prior",     "noise",    "split",    "scaling",
+        "calibration", "architecture", "optimizer", "settings", "budget_s", "budget_fits",
+        "auto",        "where",        NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "formats/text/text_number.h"
 
-#define TEXT_MAX_COLUMNS 8192
+#define TEXT_MAX_COLUMNS 65536
 
 enum text_header { TEXT_HEADER_UNTOLD, TEXT_HEADER_PRESENT, TEXT_HEADER_ABSENT };
 

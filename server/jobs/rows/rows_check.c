@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "jobs/rows/rows.h"
 #include "store/data/data_read.h"
+#include "store/data/data_stats.h"
 #include "train/train_rows.h"
 
 #include <math.h>
@@ -67,10 +68,16 @@ static enum scaler_kind kind_of(const struct rows_check *check, bool output, int
     return output ? check->spec->output_scaling : check->spec->input_scaling;
 }
 
+/* Columns that have statistics. */
+static int n_columns(const struct data_summary *summary)
+{
+    return (int)data_stats_width(summary->n_inputs, summary->n_outputs);
+}
+
 static enum err_code check_logs(const struct rows_check *check, const struct data_summary *summary,
                                 const struct column_stats *columns, struct err *err)
 {
-    for (int c = 0; c < summary->n_inputs + summary->n_outputs && err->code == ERR_OK; c++) {
+    for (int c = 0; c < n_columns(summary) && err->code == ERR_OK; c++) {
         bool output = c >= summary->n_inputs;
         const struct train_bad_log bad = {output, output ? c - summary->n_inputs : c, -1,
                                           columns[c].low};
@@ -89,7 +96,7 @@ static enum err_code check_spreads(const struct rows_check *check,
                                    const struct data_summary *summary,
                                    const struct column_stats *columns, struct err *err)
 {
-    for (int c = 0; c < summary->n_inputs + summary->n_outputs && check->base == NULL; c++) {
+    for (int c = 0; c < n_columns(summary) && check->base == NULL; c++) {
         bool output = c >= summary->n_inputs;
         int j = output ? c - summary->n_inputs : c;
         const struct column_stats *column = &columns[c];
@@ -123,7 +130,7 @@ static enum err_code check_outputs(const struct rows_check *check,
         return err_set(err, ERR_INVALID, "none of the %lld rows has an output to train on",
                        (long long)summary->n_rows);
     }
-    for (int j = 0; j < summary->n_outputs; j++) {
+    for (int j = 0; j < n_columns(summary) - summary->n_inputs; j++) {
         if (columns[summary->n_inputs + j].n == 0.0) {
             return train_refuse_absent(check->space, summary->n_rows, j, err);
         }
@@ -166,7 +173,7 @@ enum err_code rows_check(const struct rows_check *check, struct train_load *load
     leave_targets(check, &summary, columns);
     load->n_rows = summary.n_rows;
     load->failed = summary.n_failed > 0;
-    for (int j = 0; j < summary.n_outputs; j++) {
+    for (int j = 0; j < n_columns(&summary) - summary.n_inputs; j++) {
         load->holes = load->holes || columns[summary.n_inputs + j].n < (double)(summary.n_rows);
     }
     if (fits(check, &summary) && check_outputs(check, &summary, columns, err) == ERR_OK &&

@@ -184,7 +184,8 @@ static void sketch_column(const double *rows, int64_t n, size_t k, size_t column
     make_sketch(sample, (int)count, (double)n, stats);
 }
 
-void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stats *stats)
+void column_stats_of(const double *rows, int64_t n, size_t width, size_t k,
+                     struct column_stats *stats)
 {
     for (size_t j = 0; j < k; j++) {
         memset(&stats[j], 0, sizeof *stats);
@@ -192,7 +193,7 @@ void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stat
         stats[j].low = stats[j].high = rows[j];
     }
     for (int64_t i = 0; i < n; i++) {
-        const double *row = rows + (size_t)i * k;
+        const double *row = rows + (size_t)i * width;
         for (size_t j = 0; j < k; j++) {
             stats[j].mean += row[j] / (double)n;
             stats[j].low = row[j] < stats[j].low ? row[j] : stats[j].low;
@@ -200,7 +201,7 @@ void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stat
         }
     }
     for (int64_t i = 0; i < n; i++) {
-        const double *row = rows + (size_t)i * k;
+        const double *row = rows + (size_t)i * width;
         for (size_t j = 0; j < k; j++) {
             double deviation = row[j] - stats[j].mean;
             stats[j].m2 += deviation * deviation;
@@ -208,9 +209,9 @@ void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stat
     }
     for (size_t j = 0; j < k; j++) {
         if (isnan(stats[j].mean)) {
-            stats_of_present(&(struct column){rows, n, k, j}, &stats[j]);
+            stats_of_present(&(struct column){rows, n, width, j}, &stats[j]);
         } else {
-            sketch_column(rows, n, k, j, &stats[j]);
+            sketch_column(rows, n, width, j, &stats[j]);
         }
     }
 }

@@ -30,8 +30,9 @@ struct column_stats {
     double weight[COLUMN_POINTS];
 };
 
-/* stats: [k], of rows [n x k], n >= 1. */
-void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stats *stats);
+/* stats: [k], of the first k columns of rows [n x width], n >= 1. */
+void column_stats_of(const double *rows, int64_t n, size_t width, size_t k,
+                     struct column_stats *stats);
 
 /* into, from: [k]. A zeroed struct stands for no rows. */
 void column_stats_join(struct column_stats *into, const struct column_stats *from, size_t k);

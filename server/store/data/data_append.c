@@ -36,7 +36,8 @@ struct work {
     double *kept;         /* mem: rows without the duplicates; NULL: all are stored */
     const double *rows;   /* [n x width]: the rows that will be stored */
     int64_t n;
-    struct column_stats *columns; /* [width], mem: of these rows */
+    struct column_stats *columns; /* [n_columns], mem: of these rows */
+    size_t n_columns;             /* that have statistics: the first ones */
     unsigned char *chunks;        /* [n_chunks x 32], mem: their digests */
     int64_t rows_per_chunk;
     unsigned char digest[SHA256_BYTES];
@@ -73,7 +74,8 @@ static enum err_code hash_rows(struct work *work, struct err *err)
     size_t n = (size_t)work->up->n;
     work->entries = mem_alloc_array(n, sizeof *work->entries);
     work->marks = mem_zalloc(n);
-    work->columns = mem_alloc_array(work->width, sizeof *work->columns);
+    work->n_columns = data_stats_width(work->up->d, work->up->o);
+    work->columns = mem_alloc_array(work->n_columns, sizeof *work->columns);
     if (work->entries == NULL || work->marks == NULL || work->columns == NULL) {
         return no_memory(err);
     }
@@ -90,11 +92,11 @@ static int64_t sent_row(const struct data_upload *up, int64_t row)
     return up->origin != NULL ? up->origin[row] : row;
 }
 
-/* Lists the values outside the usual range. columns: [width] */
+/* Lists the values outside the usual range. columns: [n_columns] */
 static void find_outliers(struct work *work, const struct column_stats *columns)
 {
     struct data_append_result *out = &work->result;
-    for (size_t j = 0; j < work->width; j++) {
+    for (size_t j = 0; j < work->n_columns; j++) {
         double usual[2];
         bool place = work->up->places != NULL && work->up->places[j];
         if (place || !column_stats_usual(&columns[j], usual)) {
@@ -137,7 +139,8 @@ static enum err_code compare_with_stored(struct work *work, const char *model, s
         bool judged =
             stats.n_rows >= COLUMN_MIN_ROWS && stats.d == work->up->d && stats.o == work->up->o;
         if (!judged) {
-            column_stats_of(work->up->rows, work->up->n, work->width, work->columns);
+            column_stats_of(work->up->rows, work->up->n, work->width, work->n_columns,
+                            work->columns);
         }
         find_outliers(work, judged ? stats.columns : work->columns);
     }
@@ -220,7 +223,7 @@ static enum err_code prepare_rows(struct work *work, struct err *err)
     } else if (err->code == ERR_OK) {
         err_kept(digest_sha256(work->rows, (size_t)work->n * row_bytes, work->digest, err));
     }
-    column_stats_of(work->rows, work->n, work->width, work->columns);
+    column_stats_of(work->rows, work->n, work->width, work->n_columns, work->columns);
     return err->code;
 }
 

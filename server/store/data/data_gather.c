@@ -41,8 +41,8 @@ static int64_t count_failed(const struct data_chunk *chunk, const double *rows,
                             const struct column_stats *columns)
 {
     int64_t n = 0;
-    for (int j = 0; j < chunk->o; j++) {
-        if (columns[chunk->d + j].n == (double)chunk->n) {
+    for (size_t j = (size_t)chunk->d; j < data_stats_width(chunk->d, chunk->o); j++) {
+        if (columns[j].n == (double)chunk->n) {
             return 0; /* each row has at least this output */
         }
     }
@@ -58,12 +58,13 @@ static enum err_code gather_chunk(const struct gathering *g, const struct data_c
 {
     size_t width = (size_t)(chunk->d + chunk->o);
     double *rows = mem_dup(chunk->bytes, chunk->n_bytes);
-    struct column_stats *columns = mem_alloc_array(width, sizeof *columns);
+    size_t n_columns = data_stats_width(chunk->d, chunk->o);
+    struct column_stats *columns = mem_alloc_array(n_columns, sizeof *columns);
     if (rows == NULL || columns == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %zu bytes of training rows", chunk->n_bytes);
         goto done;
     }
-    column_stats_of(rows, chunk->n, width, columns);
+    column_stats_of(rows, chunk->n, width, n_columns, columns);
     const struct data_stats_part part = {chunk->n, count_failed(chunk, rows, columns), chunk->d,
                                          chunk->o, columns};
     if (data_stats_add(g->stats, &part, err) != ERR_OK) {

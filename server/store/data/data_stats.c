@@ -16,7 +16,7 @@
 static enum err_code read_columns(const void *bytes, size_t n_bytes, struct data_stats *stats,
                                   struct err *err)
 {
-    size_t n_columns = (size_t)(stats->d + stats->o) * sizeof *stats->columns;
+    size_t n_columns = data_stats_width(stats->d, stats->o) * sizeof *stats->columns;
     double n_failed = 0.0;
     if (n_bytes == n_columns + sizeof n_failed) {
         memcpy(&n_failed, (const char *)bytes + n_columns, sizeof n_failed);
@@ -60,7 +60,7 @@ enum err_code data_stats_get(struct conn *conn, int64_t model, struct data_stats
 enum err_code data_stats_put(struct conn *conn, int64_t model, const struct data_stats *stats,
                              struct err *err)
 {
-    size_t n_columns = (size_t)(stats->d + stats->o) * sizeof *stats->columns;
+    size_t n_columns = data_stats_width(stats->d, stats->o) * sizeof *stats->columns;
     size_t n_bytes = n_columns + (stats->n_failed > 0 ? sizeof(double) : 0);
     const double n_failed = (double)stats->n_failed;
     char *bytes = stats->n_failed > 0 ? mem_alloc(n_bytes) : NULL;
@@ -87,7 +87,7 @@ enum err_code data_stats_put(struct conn *conn, int64_t model, const struct data
 enum err_code data_stats_add(struct data_stats *stats, const struct data_stats_part *part,
                              struct err *err)
 {
-    size_t width = (size_t)(part->d + part->o);
+    size_t width = data_stats_width(part->d, part->o);
     if (stats->n_rows == 0) {
         mem_free(stats->columns);
         stats->d = stats->o = 0;

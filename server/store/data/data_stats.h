@@ -11,13 +11,21 @@
 
 struct conn;
 
+#define DATA_STATS_OUTPUTS 4096 /* of wider rows the first outputs have statistics */
+
+/* Columns that have statistics: the inputs and so many outputs. */
+static inline size_t data_stats_width(int d, int o)
+{
+    return (size_t)d + (size_t)(o < DATA_STATS_OUTPUTS ? o : DATA_STATS_OUTPUTS);
+}
+
 struct data_stats {
     int64_t generation; /* grows with each deletion */
     int64_t n_rows;
     int64_t n_batches;
     int64_t n_failed;             /* rows without any output */
     int d, o;                     /* 0: no rows yet */
-    struct column_stats *columns; /* [d + o], mem; NULL without rows */
+    struct column_stats *columns; /* [data_stats_width], mem; NULL without rows */
 };
 
 /* All zero when nothing is stored yet. ERR_CORRUPT. */
@@ -30,7 +38,7 @@ struct data_stats_part {
     int64_t n;
     int64_t n_failed;
     int d, o;
-    const struct column_stats *columns; /* [d + o] */
+    const struct column_stats *columns; /* [data_stats_width] */
 };
 /* ERR_CORRUPT: d or o differ from the rows before. n_batches is left to the caller. */
 enum err_code data_stats_add(struct data_stats *stats, const struct data_stats_part *part,

@@ -42,6 +42,7 @@ static void get_job_row(struct query *q, void *out)
     row->split_from = query_get_int(q, 23);
     query_get_text(q, 24, row->warnings, sizeof row->warnings);
     row->kind = (enum job_kind)query_get_int(q, 25);
+    row->is_launched = query_get_int(q, 26) != 0;
 }
 
 enum err_code job_absent(int64_t id, struct err *err)

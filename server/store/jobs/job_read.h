@@ -49,6 +49,7 @@ struct job_row {
     int64_t base_version; /* where its last attempt started, 0: a cold start; the version that an
                              analysis reads */
     bool promoted;        /* its version became the default */
+    bool is_launched;     /* its request ends with "where":"launcher" */
     int64_t seed_from;    /* the version whose seed the request took over; 0: none */
     int64_t split_from;   /* the same of its split */
     char request_id[JOB_REQUEST_ID_CHARS + 1];   /* of the request that asked for it, else empty */

@@ -3,57 +3,25 @@
  */
 #include "run.h"
 
-#include <pthread.h>
+#include "rank_hub.h"
+
 #include <stdint.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "base/ranks.h"
 
-enum { MAX_RANKS = 4, N_TASKS = 11, FAILING = 5 };
-
-/* What MPI would do: all wait for all. */
-struct hub {
-    pthread_barrier_t barrier;
-    int n;
-    bool fails;
-    const void *bytes[MAX_RANKS];
-    size_t sizes[MAX_RANKS];
-};
+enum { MAX_RANKS = HUB_MAX_RANKS, N_TASKS = 11, FAILING = 5 };
 
 struct member {
-    struct hub *hub;
     struct ranks ranks;
     struct ranks_checkpoint checkpoint;
     bool saves;        /* a task leaves its end; else it is done again by all */
+    bool tells;        /* a task tells its result instead */
     int failing;       /* task that fails; -1: none */
     int done[N_TASKS]; /* how often it was computed here */
     uint64_t results[N_TASKS];
     struct err err;
 };
-
-static enum err_code gather(void *ctx, const void *bytes, size_t n_bytes, void **all, size_t *sizes,
-                            struct err *err)
-{
-    struct member *self = ctx;
-    struct hub *hub = self->hub;
-    size_t total = 0;
-    hub->bytes[self->ranks.rank] = bytes;
-    hub->sizes[self->ranks.rank] = n_bytes;
-    pthread_barrier_wait(&hub->barrier);
-    for (int i = 0; i < hub->n; i++) {
-        total += hub->sizes[i];
-    }
-    unsigned char *to = hub->fails ? NULL : mem_alloc(total > 0 ? total : 1);
-    *all = to;
-    for (int i = 0; i < hub->n && to != NULL; i++) {
-        sizes[i] = hub->sizes[i];
-        memcpy(to, hub->bytes[i], sizes[i]);
-        to += sizes[i];
-    }
-    pthread_barrier_wait(&hub->barrier);
-    return *all != NULL ? ERR_OK : err_set(err, ERR_IO, "the ranks have lost each other");
-}
 
 static enum err_code do_task(void *ctx, int worker, int task, struct err *err)
 {
@@ -62,6 +30,10 @@ static enum err_code do_task(void *ctx, int worker, int task, struct err *err)
     struct bytes_reader r;
     void *bytes = NULL;
     bool found = false;
+    const struct ranks_piece pieces[] = {{&self->results[task], sizeof *self->results}, {NULL, 0}};
+    if (ranks_hear(&self->checkpoint.core, task, pieces, 2)) {
+        return ERR_OK;
+    }
     if (task == self->failing) {
         return err_set(err, ERR_NUMERIC, "task %d diverged", task);
     }
@@ -75,6 +47,9 @@ static enum err_code do_task(void *ctx, int worker, int task, struct err *err)
     }
     self->done[task]++;
     self->results[task] = (uint64_t)(1000 + task * task);
+    if (self->tells) {
+        return ranks_tell(&self->checkpoint.core, task, pieces, 2, err);
+    }
     if (!self->saves) {
         return ERR_OK;
     }
@@ -82,42 +57,44 @@ static enum err_code do_task(void *ctx, int worker, int task, struct err *err)
     return checkpoint_save(&self->checkpoint.core, task, &w, err);
 }
 
-static void begin(struct member *self, struct hub *hub, int rank)
+static void begin(struct member *self)
 {
-    *self = (struct member){.hub = hub, .saves = true, .failing = -1, .err = ERR_INIT};
-    self->ranks = (struct ranks){.rank = rank, .n = hub->n, .ctx = self, .gather = gather};
+    *self = (struct member){.saves = true, .failing = -1, .err = ERR_INIT};
 }
 
-static void *run_member(void *arg)
+static void run_member(struct member *self)
 {
-    struct member *self = arg;
     if (ranks_checkpoint_init(&self->checkpoint, &self->ranks, NULL, &self->err) == ERR_OK) {
         err_kept(ranks_run(&self->checkpoint.core, 2, N_TASKS, do_task, self, &self->err));
         ranks_checkpoint_release(&self->checkpoint);
     }
-    return NULL;
 }
 
-static void run_all(struct hub *hub, struct member *members)
+static void run_rank(struct hub_rank *rank)
 {
-    pthread_t threads[MAX_RANKS];
-    ck_assert_int_eq(pthread_barrier_init(&hub->barrier, NULL, (unsigned)hub->n), 0);
+    struct member *self = rank->ctx;
+    self->ranks = rank->ranks;
+    run_member(self);
+}
+
+static void run_all(struct rank_hub *hub, struct member *members)
+{
+    struct hub_rank ranks[MAX_RANKS];
     for (int i = 0; i < hub->n; i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, run_member, &members[i]), 0);
+        ranks[i] = (struct hub_rank){.run = run_rank, .ctx = &members[i]};
     }
-    for (int i = 0; i < hub->n; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    pthread_barrier_destroy(&hub->barrier);
+    rank_hub_run(hub, ranks);
 }
 
 START_TEST(each_task_is_done_once_and_known_to_all)
 {
-    for (int n = 1; n <= MAX_RANKS; n++) {
-        struct hub hub = {.n = n};
+    for (int k = 2; k < 2 * MAX_RANKS + 2; k++) {
+        int n = k / 2;
+        struct rank_hub hub = {.n = n};
         struct member members[MAX_RANKS];
         for (int i = 0; i < n; i++) {
-            begin(&members[i], &hub, i);
+            begin(&members[i]);
+            members[i].tells = k % 2 == 1;
         }
         run_all(&hub, members);
         for (int task = 0; task < N_TASKS; task++) {
@@ -134,10 +111,10 @@ END_TEST
 /* That costs time and changes nothing. */
 START_TEST(what_is_not_saved_is_done_by_all)
 {
-    struct hub hub = {.n = 3};
+    struct rank_hub hub = {.n = 3};
     struct member members[MAX_RANKS];
     for (int i = 0; i < 3; i++) {
-        begin(&members[i], &hub, i);
+        begin(&members[i]);
         members[i].saves = false;
     }
     run_all(&hub, members);
@@ -153,10 +130,10 @@ END_TEST
 START_TEST(an_error_is_that_of_all)
 {
     for (int fails = 0; fails < 2; fails++) { /* a task of rank 2, or the exchange */
-        struct hub hub = {.n = 3, .fails = fails == 1};
+        struct rank_hub hub = {.n = 3, .fails = fails == 1};
         struct member members[MAX_RANKS];
         for (int i = 0; i < 3; i++) {
-            begin(&members[i], &hub, i);
+            begin(&members[i]);
             members[i].failing = fails == 0 ? FAILING : -1;
         }
         run_all(&hub, members);
@@ -206,18 +183,18 @@ static enum err_code answer(void *ctx, const void *bytes, size_t n_bytes, void *
     return ERR_OK;
 }
 
-static void hear_other(struct member *other, struct hub *hub)
+static void hear_other(struct member *other)
 {
-    begin(other, hub, 1);
-    other->ranks.gather = hear;
+    begin(other);
+    other->ranks = (struct ranks){.rank = 1, .n = 2, .gather = hear};
     run_member(other);
     ck_assert_int_eq(other->err.code, ERR_IO);
 }
 
-static enum err_code run_beside(struct member *self, struct hub *hub)
+static enum err_code run_beside(struct member *self)
 {
-    begin(self, hub, 0);
-    self->ranks.gather = answer;
+    begin(self);
+    self->ranks = (struct ranks){.rank = 0, .n = 2, .gather = answer};
     run_member(self);
     return self->err.code;
 }
@@ -225,15 +202,14 @@ static enum err_code run_beside(struct member *self, struct hub *hub)
 /* One that is not needed, for the text of no error, does not matter. */
 START_TEST(every_failed_allocation_is_survived)
 {
-    struct hub hub = {.n = 2};
     struct member self, other;
     bool ended = false;
     int n_refused = 0;
-    hear_other(&other, &hub);
+    hear_other(&other);
     for (long at = 1; !ended; at++) {
         ck_assert_int_lt(at, 1000);
         mem_fail_after(at, false);
-        enum err_code code = run_beside(&self, &hub);
+        enum err_code code = run_beside(&self);
         ended = mem_attempts() < at;
         mem_fail_after(0, false);
         ck_assert(code == ERR_OK || (code == ERR_NOMEM && !ended));
@@ -248,13 +224,12 @@ END_TEST
 
 START_TEST(what_cannot_be_read_is_refused)
 {
-    struct hub hub = {.n = 2};
     struct member self, other;
-    hear_other(&other, &hub);
+    hear_other(&other);
     size_t whole = heard.n;
-    ck_assert_int_eq(run_beside(&self, &hub), ERR_OK);
+    ck_assert_int_eq(run_beside(&self), ERR_OK);
     for (heard.n = 0; heard.n < whole; heard.n++) {
-        enum err_code code = run_beside(&self, &hub);
+        enum err_code code = run_beside(&self);
         /* Nothing at all is how a rank without memory answers; a cut between two states leaves the
          * rest to be done here. */
         ck_assert(code == (heard.n == 0 ? ERR_NOMEM : ERR_CORRUPT) || code == ERR_OK);

@@ -129,7 +129,7 @@ struct toy {
     double *params;
 };
 
-static void toy_init(struct toy *toy, enum arch_activation act)
+static void toy_init(struct toy *toy, enum activation act)
 {
     struct err err = ERR_INIT;
     struct arch arch = arch_default(2, 1);
@@ -237,7 +237,7 @@ END_TEST
 /* A network that bends: both methods find a minimum of the same loss, each with its gradient 0. */
 START_TEST(levenberg_marquardt_ends_at_a_minimum)
 {
-    static const enum arch_activation kinds[] = {ACT_IDENTITY, ACT_TANH};
+    static const enum activation kinds[] = {ACT_IDENTITY, ACT_TANH};
     for (int i = 0; i < 2; i++) {
         struct toy toy;
         struct err err = ERR_INIT;

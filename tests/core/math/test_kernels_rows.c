@@ -261,6 +261,75 @@ START_TEST(transposed_products_are_the_promised_sums)
 }
 END_TEST
 
+/* By columns a row of a transposed product has the bits that it has alone. */
+static void check_back_columns(const struct kernels *k, const struct nets *nets, size_t ld,
+                               bool add)
+{
+    static double d[70 * 56], out[64 * 56], row[70], alone[64];
+    static float d32[70 * 56], out32[64 * 56], row32[70], alone32[64];
+    size_t n_out = (size_t)nets->n_out;
+    size_t n_in = (size_t)nets->n_in;
+    struct rng rng;
+    rng_init(&rng, 11, RNG_TEST, 0);
+    for (size_t i = 0; i < n_out * ld; i++) {
+        d32[i] = (float)(d[i] = rng_normal(&rng));
+    }
+    for (size_t i = 0; i < n_in * ld; i++) {
+        out[i] = out32[i] = 0.5F;
+    }
+    k->back_columns_f64(nets->n_out, nets->n_in, ld, add, nets->wt, d, out);
+    k->back_columns_f32(nets->n_out, nets->n_in, ld, add, nets->wt32, d32, out32);
+    for (size_t i = 0; i < ld; i++) {
+        for (size_t o = 0; o < n_out; o++) {
+            row[o] = d[o * ld + i];
+            row32[o] = d32[o * ld + i];
+        }
+        for (size_t q = 0; q < n_in; q++) {
+            alone[q] = alone32[q] = 0.5F;
+        }
+        const struct kernels_rows_f64 p = {.n_out = nets->n_out,
+                                           .n_in = nets->n_in,
+                                           .n = 1,
+                                           .wt = nets->wt,
+                                           .z = row,
+                                           .out = alone};
+        const struct kernels_rows_f32 p32 = {.n_out = nets->n_out,
+                                             .n_in = nets->n_in,
+                                             .n = 1,
+                                             .wt = nets->wt32,
+                                             .z = row32,
+                                             .out = alone32};
+        k->back_f64(&p, add);
+        k->back_f32(&p32, add);
+        for (size_t q = 0; q < n_in; q++) {
+            ck_assert_msg(memcmp(&alone[q], &out[q * ld + i], sizeof *out) == 0 &&
+                              memcmp(&alone32[q], &out32[q * ld + i], sizeof *out32) == 0,
+                          "%s, %zu x %zu, input %zu, column %zu of %zu: %a and %a, %a and %a",
+                          k->isa, n_out, n_in, q, i, ld, alone[q], out[q * ld + i],
+                          (double)alone32[q], (double)out32[q * ld + i]);
+        }
+    }
+}
+
+START_TEST(transposed_products_by_columns_have_the_bits_of_rows)
+{
+    static struct nets nets;
+    int n_sets;
+    const struct kernels *const *all = kernels_all(&n_sets);
+    struct rng rng;
+    rng_init(&rng, 6, RNG_TEST, 0);
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        fill_nets(&nets, shapes[s][0], shapes[s][1], &rng);
+        for (int set = 0; set < n_sets; set++) {
+            for (size_t ld = KERNELS_PAD_F32; ld <= 48; ld += KERNELS_PAD_F32) {
+                check_back_columns(all[set], &nets, ld, false);
+                check_back_columns(all[set], &nets, ld, true);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(weights_in_32_bits_keep_their_bound)
 {
     static double wt[MAX_SIZE], found[MAX_SIZE], alone[MAX_SIZE];
@@ -310,6 +379,7 @@ int main(void)
     tcase_add_test(tc, products_are_the_promised_sums);
     tcase_add_test(tc, transposed_products_are_the_promised_sums);
     tcase_add_test(tc, transposed_products_in_float_are_the_promised_sums);
+    tcase_add_test(tc, transposed_products_by_columns_have_the_bits_of_rows);
     tcase_add_test(tc, weights_in_32_bits_keep_their_bound);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -22,7 +22,7 @@ struct numbered {
 static const char *const bases[] = {
     "constant",      "linear",   "quadratic", "cubic",   "polynomial",
     "nonparametric", "legendre", "chebyshev", "fourier", NULL};
-static const char *const activations[] = {"tanh", "identity", NULL};
+static const char *const activations[] = {"tanh", "identity", "relu", "sin", "silu", "gelu", NULL};
 static const char *const finals[] = {"none", "exp", "logabs", "sum", NULL};
 static const char *const grids[] = {"left", "closed", NULL};
 static const char *const index_rules[] = {"integer", "quinn", NULL};

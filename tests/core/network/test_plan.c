@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "network/plan.h"
 #include "network/plan_gradient.h"
+#include "network/plan_gradient_rows.h"
 
 #define DRAWS   9
 #define ROWS    40
@@ -22,7 +23,7 @@
 static const struct shape {
     int d, o, r, layers;
     enum wpfn_basis basis;
-    enum arch_activation activation;
+    enum activation activation;
     bool bias, residual, ends; /* ends: pre and post layer */
     enum arch_final final;
 } shapes[] = {
@@ -34,6 +35,11 @@ static const struct shape {
     {17, 4, 33, 2, WPFN_LINEAR, ACT_IDENTITY, true, true, true, FINAL_LOGABS},
     {20, 20, 20, 2, WPFN_LINEAR, ACT_TANH, true, true, false, FINAL_NONE},
     {16, 16, 16, 1, WPFN_LINEAR, ACT_IDENTITY, false, false, false, FINAL_NONE},
+    {5, 2, 24, 3, WPFN_LINEAR, ACT_RELU, true, true, true, FINAL_NONE},
+    {5, 2, 24, 3, WPFN_LINEAR, ACT_SIN, true, true, true, FINAL_NONE},
+    {5, 2, 33, 2, WPFN_LINEAR, ACT_SILU, true, false, true, FINAL_NONE},
+    {20, 20, 20, 2, WPFN_LINEAR, ACT_GELU, true, true, false, FINAL_EXP},
+    {3, 2, 4, 2, WPFN_LINEAR, ACT_GELU, true, false, true, FINAL_NONE},
 };
 #define N_SHAPES ((int)(sizeof shapes / sizeof *shapes))
 
@@ -217,6 +223,56 @@ START_TEST(gradients_are_those_of_the_tape)
 }
 END_TEST
 
+/* Rows together have the values and gradients that each has alone, bit for bit. */
+static void check_gradients_of_rows(const struct subject *s, enum precision precision, int rows)
+{
+    static double y[DRAWS * MAX_OUT], dx[DRAWS * MAX_IN];
+    static double y_rows[ROWS * MAX_OUT], dx_rows[ROWS * MAX_IN], dy_rows[ROWS * MAX_OUT];
+    struct err err = ERR_INIT;
+    struct plan plan;
+    size_t d = (size_t)s->net.arch.inputs;
+    size_t n_out = (size_t)s->net.n_out;
+    double dy[MAX_OUT];
+    ck_assert_int_eq(plan_init(&plan, &s->net, DRAWS, s->draws, precision, &err), ERR_OK);
+    double *scratch = mem_alloc_array(plan_gradient_rows_scratch(&plan, rows), sizeof *scratch);
+    for (size_t a = 0; a < n_out; a++) {
+        dy[a] = 1.0 - 0.4 * (double)a;
+    }
+    for (int i = 0; i < rows; i++) {
+        memcpy(dy_rows + (size_t)i * n_out, dy, n_out * sizeof *dy);
+    }
+    for (int draw = 0; draw < DRAWS; draw++) {
+        const struct plan_gradient_rows of = {&plan, draw, rows, scratch};
+        plan_gradient_rows_forward(&of, s->x, y_rows);
+        for (int again = 0; again < 2; again++) {
+            plan_gradient_rows_backward(&of, dy_rows, dx_rows);
+        }
+        for (size_t i = 0; i < (size_t)rows; i++) {
+            gradients(&plan, s->x + i * d, dy, y, dx);
+            ck_assert_int_eq(
+                memcmp(y_rows + i * n_out, y + (size_t)draw * n_out, n_out * sizeof *y), 0);
+            ck_assert_msg(memcmp(dx_rows + i * d, dx + (size_t)draw * d, d * sizeof *dx) == 0,
+                          "row %zu of %d, draw %d, precision %d", i, rows, draw, (int)precision);
+        }
+    }
+    mem_free(scratch);
+    plan_release(&plan);
+}
+
+START_TEST(gradients_of_rows_together_have_the_bits_of_rows_alone)
+{
+    static const int n_rows[] = {1, 5, 8, 17, ROWS};
+    struct subject s;
+    subject_init(&s, &shapes[_i]);
+    for (size_t k = 0; k < sizeof n_rows / sizeof *n_rows; k++) {
+        for (enum precision p = PRECISION_FLOAT64; p <= PRECISION_AUTO; p++) {
+            check_gradients_of_rows(&s, p, n_rows[k]);
+        }
+    }
+    subject_release(&s);
+}
+END_TEST
+
 /* Sensitivities that a float cannot hold: the gradient is linear in them, bit for bit. */
 START_TEST(gradients_in_float_take_any_sensitivity)
 {
@@ -280,6 +336,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, rows_alone_have_the_bits_of_rows_together, 0, N_SHAPES);
     tcase_add_loop_test(tc, gradients_are_those_of_the_tape, 0, N_SHAPES);
+    tcase_add_loop_test(tc, gradients_of_rows_together_have_the_bits_of_rows_alone, 0, N_SHAPES);
     tcase_add_loop_test(tc, gradients_in_float_take_any_sensitivity, 0, N_SHAPES);
     tcase_add_test(tc, any_allocation_of_a_plan_may_fail);
     suite_add_tcase(suite, tc);

@@ -15,7 +15,7 @@
 #define FEATURES (WIDTH + 1)
 
 /* Only the post layer of one output is uncertain, by a square factor. */
-static struct model *last_layer_model(enum arch_activation activation, bool linearised, int draws)
+static struct model *last_layer_model(enum activation activation, bool linearised, int draws)
 {
     struct err err = ERR_INIT;
     struct model *model = NULL;
@@ -93,7 +93,7 @@ static void exact(const struct model *model, const double *x, double *mean, doub
 
 START_TEST(a_linear_network_has_its_exact_predictive)
 {
-    enum arch_activation activation = _i == 0 ? ACT_IDENTITY : ACT_TANH;
+    enum activation activation = _i == 0 ? ACT_IDENTITY : ACT_TANH;
     const int draws = 20000;
     struct arena arena = ARENA_INIT;
     struct predict_result closed;

@@ -99,7 +99,10 @@ class Quinn(AdapterTest):
                      rnet.RNet(2, 3, wp_function=rnet.Lin())]
         networks += [MLP(2, 2, widths, activ="tanh", **more) for widths in ((5,), (5, 5), (5, 5, 5, 5))
                      for more in ({}, {"biasorno": False}, {"final_transform": "exp"})]
-        networks += [MLP(2, 2, (3, 3), activ="none")]
+        networks += [MLP(2, 2, (3, 3), activ="none"), MLP(2, 2, (4, 4))]
+        for activation in (torch.nn.ReLU(), torch.nn.SiLU(), torch.nn.GELU()):
+            networks.append(net(3, rnet.Lin()))
+            networks[-1].activ = activation
         for i, network in enumerate(networks):
             solver = quiet(NN_Ens, network, nens=3, dfrac=0.9)
             quiet(solver.fit, self.x, self.y, nepochs=2, freq_out=1000, freq_plot=1000)
@@ -107,7 +110,7 @@ class Quinn(AdapterTest):
                 self.check_served(document_of(solver), solver.predict_ens(X))
 
     def test_what_is_not_served_is_refused(self):
-        for network, pattern in ((MLP(2, 2, (4, 5), activ="tanh"), "widths"), (MLP(2, 2, (4, 4)), "ReLU"),
+        for network, pattern in ((MLP(2, 2, (4, 5), activ="tanh"), "widths"), (MLP(2, 2, (4, 4), activ="sin"), "Sine"),
                                  (MLP(2, 2, (4, 4), activ="tanh", dropout=0.1), "dropout"),
                                  (torch.nn.Linear(2, 2), "Linear")):
             with self.assertRaisesRegex(NotServed, pattern):

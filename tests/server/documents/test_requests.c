@@ -41,8 +41,9 @@ static const struct refusal requests[] = {
      "request: start \"hot\" is unknown; cold and warm are known"},
     {"{\"solver\":\"laplace\",\"settings\":{\"hessian\":\"half\"}}",
      "settings: hessian \"half\" is unknown; gauss_newton, full and diagonal are known"},
-    {"{\"solver\":\"ensemble\",\"architecture\":{\"activation\":\"relu\"}}",
-     "architecture: activation \"relu\" is unknown; tanh and identity are known"},
+    {"{\"solver\":\"ensemble\",\"architecture\":{\"activation\":\"cube\"}}",
+     "architecture: activation \"cube\" is unknown; tanh, identity, relu, sin, silu and gelu are "
+     "known"},
     {"{\"solver\":\"ensemble\",\"architecture\":{\"basis\":\"spline\"}}",
      "architecture: basis \"spline\" is unknown; constant, linear, quadratic, cubic, polynomial, "
      "nonparametric, legendre, chebyshev and fourier are known"},

@@ -224,11 +224,11 @@ START_TEST(joined_statistics_are_those_of_all_rows)
     for (int i = 0; i < 9000; i++) {
         rows[i] = i % 3 == 0 ? 1e6 + rng_normal(&rng) : i % 3 == 1 ? exp(rng_normal(&rng)) : 2.5;
     }
-    column_stats_of(rows, 3000, 3, whole);
+    column_stats_of(rows, 3000, 3, 3, whole);
     for (int at = 0; at < 3000;) {
         struct column_stats part[3];
         int n = at % 7 + 1 < 3000 - at ? at % 7 + 1 : 3000 - at;
-        column_stats_of(rows + 3 * (size_t)at, n, 3, part);
+        column_stats_of(rows + 3 * (size_t)at, n, 3, 3, part);
         column_stats_join(joined, part, 3);
         at += n;
     }
@@ -274,13 +274,13 @@ START_TEST(statistics_are_of_what_is_there)
         present[n] = rows[3 * i + 1];
         n += there;
     }
-    column_stats_of(rows, 3000, 3, columns);
-    column_stats_of(present, n, 1, &alone);
+    column_stats_of(rows, 3000, 3, 3, columns);
+    column_stats_of(present, n, 1, 1, &alone);
     ck_assert_double_eq(columns[0].n, 3000);
     ck_assert_mem_eq(&columns[1], &alone, sizeof alone);
     ck_assert_double_eq(columns[2].n, 0);
     for (int at = 0; at < 3000; at += 500) {
-        column_stats_of(rows + 3 * (size_t)at, 500, 3, part);
+        column_stats_of(rows + 3 * (size_t)at, 500, 3, 3, part);
         column_stats_join(joined, part, 3);
     }
     ck_assert_double_eq(joined[1].n, n);

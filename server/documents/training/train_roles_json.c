@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "documents/train_roles_json.h"
+#include "documents/training/train_roles_json.h"
 
 #include "base/known.h"
 #include "base/mem.h"
