@@ -5,7 +5,7 @@ How many rows derivatives are worth: ensembles trained on n rows that carry them
 that do not, of the borehole function (8 inputs) and of thrust and fuel consumption of an engine by
 Mach number, altitude and throttle (3 inputs, 2 outputs, as SMT's b777_engine has).
 
-usage: SURROGATED_BIN=build/server/surrogated PYTHONPATH=tests/process python3 tests/bench/derivatives.py
+usage: SURROGATED_BIN=build/server/surrogated PYTHONPATH=tests/process python3 tests/bench/losses/derivatives.py
 """
 
 import cmath
