@@ -22,6 +22,7 @@
 #include "formats/json_read.h"
 #include "tls/certificate.h"
 #include "http/daemon.h"
+#include "announce.h"
 #include "live/follow.h"
 #include "live/preload.h"
 #include "maintain.h"
@@ -56,6 +57,7 @@ struct server {
     struct health health;
     struct stream_places streams;
     struct watch *watch;
+    struct announce *announce;
     int n_listen_fds; /* sockets handed over by systemd, from NOTIFY_FIRST_FD on */
     struct reload reload;
 };
@@ -202,6 +204,7 @@ static enum err_code start_server(struct server *server, const struct config *co
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
         audit_new(&server->app.audit, err) != ERR_OK ||
+        replicas_new(&server->app.replicas, err) != ERR_OK ||
         peers_new(config->max_connections, &server->app.peers, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK) {
         return err->code;
@@ -220,7 +223,9 @@ static enum err_code start_server(struct server *server, const struct config *co
     if (load_models(server, config, err) != ERR_OK) {
         return err->code;
     }
-    if (start_follow(server, config, err) != ERR_OK) {
+    if (start_follow(server, config, err) != ERR_OK ||
+        announce_start(&server->app, daemon_port(server->daemon), &server->announce, err) !=
+            ERR_OK) {
         return err->code;
     }
     return watch_start(&server->app, server->daemon, &server->watch, err);
@@ -228,6 +233,7 @@ static enum err_code start_server(struct server *server, const struct config *co
 
 static void stop_server(struct server *server)
 {
+    announce_stop(server->announce);
     watch_stop(server->watch);
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
     /* First, so that streams of events end at once and no connection stays suspended. */
@@ -249,6 +255,7 @@ static void stop_server(struct server *server)
     access_free(server->app.access);
     audit_free(server->app.audit);
     peers_free(server->app.peers);
+    replicas_free(server->app.replicas);
     if (server->app.streams != NULL) {
         stream_places_release(server->app.streams);
     }

@@ -37,7 +37,8 @@ enum rng_purpose {
     RNG_DESIGN,      /* points of a design */
     RNG_EXPLORE,     /* starts, candidates and draws of a search */
     RNG_ANALYSE,     /* a replicate of an analysis */
-    RNG_OUTLOOK      /* what pending points may give */
+    RNG_OUTLOOK,     /* what pending points may give */
+    RNG_CHECK        /* directions of a check of derivatives */
 };
 
 struct rng {

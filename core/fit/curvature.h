@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Second derivatives of an objective (core/fit/objective) at a parameter vector of P =
+ * Second derivatives of an objective (core/losses/objective) at a parameter vector of P =
  * objective_n_params numbers. Matrices are row-major [P x P] and symmetric, with both triangles
  * filled. The prior's part is included, for the rows' share of n_total; mse has no prior.
  *
@@ -17,7 +17,7 @@
 #include "base/cancel.h"
 #include "base/checkpoint.h"
 #include "fit/data.h"
-#include "fit/objective.h"
+#include "losses/objective.h"
 
 struct curvature_problem {
     const struct objective *objective;

@@ -22,7 +22,8 @@ void fit_init_params(const struct resnet *net, double factor, struct rng *rng, d
     double by_width = factor / sqrt((double)a->width);
     if (off->weight_pre >= 0) {
         fill_uniform(rng, by_inputs, a->width * a->inputs, params + off->weight_pre);
-        fill_uniform(rng, by_inputs, a->width, params + off->bias_pre);
+        fill_uniform(rng, by_inputs, off->bias_pre >= 0 ? a->width : 0,
+                     params + off->weight_pre + a->width * a->inputs);
     }
     /* All parameters behind the pre layer have fan-in r: post layer, coefficients, their biases. */
     int first = off->weight_post >= 0 ? off->weight_post : off->ww;
@@ -55,6 +56,7 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     }
     result->epochs++;
     fit->since_best++;
+    optim_plateau_step(&fit->plateau, &fit->settings->optim, score);
     /* A random loss keeps the last state, unless validation rows may end the fit early. */
     bool last = p->loss.is_random && (p->validation.n == 0 || fit->settings->patience == 0);
     if (result->epochs == 1 || last || score < result->best_loss) {
@@ -90,6 +92,7 @@ static enum err_code run_fit(const struct fit_problem *problem, const struct fit
 {
     struct fit fit = {.problem = problem, .settings = settings, .result = result};
     size_t n_params = (size_t)problem->loss.n_params;
+    optim_plateau_init(&fit.plateau);
     result->best_loss = INFINITY;
     result->best_epoch = 0;
     result->epochs = 0;
@@ -146,6 +149,12 @@ void fit_put_state(const struct fit *fit, bool ended, const struct rng *rng,
     bytes_put_u32(writer, (uint32_t)result->best_epoch);
     bytes_put_u32(writer, (uint32_t)result->epochs);
     bytes_put_u32(writer, (uint32_t)fit->since_best);
+    if (fit->settings->optim.schedule == SCHEDULE_PLATEAU) {
+        const double numbers[] = {fit->plateau.best, fit->plateau.factor};
+        bytes_put_f64(writer, numbers, 2);
+        bytes_put_u32(writer, (uint32_t)fit->plateau.bad);
+        bytes_put_u32(writer, (uint32_t)fit->plateau.cooldown);
+    }
     rng_save(rng, writer);
     bytes_put_f64(writer, fit->best, (size_t)fit->problem->loss.n_params);
     if (result->train_loss != NULL) {
@@ -182,6 +191,14 @@ enum err_code fit_open_state(struct fit *fit, struct rng *rng, struct fit_state 
     result->best_epoch = bytes_get_int(r, fit->settings->epochs);
     result->epochs = bytes_get_int(r, fit->settings->epochs);
     fit->since_best = bytes_get_int(r, fit->settings->epochs);
+    if (fit->settings->optim.schedule == SCHEDULE_PLATEAU) {
+        double numbers[2] = {INFINITY, 1.0};
+        bytes_get_f64(r, numbers, 2);
+        fit->plateau.best = numbers[0];
+        fit->plateau.factor = numbers[1];
+        fit->plateau.bad = bytes_get_int(r, fit->settings->epochs);
+        fit->plateau.cooldown = bytes_get_int(r, fit->settings->optim.plateau_cooldown);
+    }
     rng_load(rng, r);
     bytes_get_f64(r, fit->best, (size_t)p->loss.n_params);
     if (result->train_loss != NULL) {

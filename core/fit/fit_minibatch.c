@@ -14,9 +14,8 @@ struct minibatch {
     struct rng *rng;
     double *params; /* [n_params] */
     int batch;
-    int *order; /* [n] */
-    double *x;  /* [batch x d] */
-    double *y;  /* [batch x o] */
+    int *order;            /* [n] */
+    struct data_room room; /* of a minibatch */
 
     /* The current epoch. */
     struct rng begun; /* the random numbers when it began */
@@ -92,6 +91,9 @@ static enum err_code run_epoch(struct minibatch *mb, struct err *err)
     const struct fit_settings *s = mb->fit->settings;
     const struct data *train = &p->train;
     double rate = optim_rate(&s->optim, mb->fit->result->epochs, s->epochs);
+    if (s->optim.schedule == SCHEDULE_PLATEAU) {
+        rate *= mb->fit->plateau.factor;
+    }
     if (mb->first == 0) {
         mb->sum = 0.0;
         mb->begun = *mb->rng;
@@ -99,12 +101,7 @@ static enum err_code run_epoch(struct minibatch *mb, struct err *err)
     }
     while (mb->first < train->n) {
         int rows = train->n - mb->first < mb->batch ? train->n - mb->first : mb->batch;
-        data_gather(train->x, train->d, mb->order + mb->first, rows, mb->x);
-        data_gather(train->y, train->o, mb->order + mb->first, rows, mb->y);
-        struct data chosen = *train;
-        chosen.n = rows;
-        chosen.x = mb->x;
-        chosen.y = mb->y;
+        struct data chosen = data_room_take(&mb->room, train, mb->order + mb->first, rows);
         double value = p->loss.train(p->loss.ctx, &chosen, mb->params, mb->fit->grad, mb->rng);
         if (cancel_is_requested(p->cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in epoch %d",
@@ -129,13 +126,12 @@ enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *params, st
     bool stop = false;
     mb.batch = s->batch_size > 0 && s->batch_size < p->train.n ? s->batch_size : p->train.n;
     mb.order = mem_alloc_array((size_t)p->train.n, sizeof *mb.order);
-    mb.x = mem_alloc_array((size_t)mb.batch * (size_t)p->train.d, sizeof *mb.x);
-    mb.y = mem_alloc_array((size_t)mb.batch * (size_t)p->train.o, sizeof *mb.y);
-    if (mb.order == NULL || mb.x == NULL || mb.y == NULL) {
+    if (mb.order == NULL) {
         err_set(err, ERR_NOMEM, "no memory for a minibatch");
         goto done;
     }
-    if (optim_init(&mb.optim, &s->optim, p->loss.n_params, err) != ERR_OK ||
+    if (data_room_init(&mb.room, &p->train, mb.batch, err) != ERR_OK ||
+        optim_init(&mb.optim, &s->optim, p->loss.n_params, err) != ERR_OK ||
         resume_fit(&mb, &stop, err) != ERR_OK) {
         goto done;
     }
@@ -149,7 +145,6 @@ enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *params, st
 done:
     optim_release(&mb.optim);
     mem_free(mb.order);
-    mem_free(mb.x);
-    mem_free(mb.y);
+    data_room_release(&mb.room);
     return err->code;
 }

@@ -13,6 +13,7 @@ struct fit {
     double *grad;   /* [n_params] */
     double *best;   /* [n_params] */
     int since_best; /* epochs since the best state */
+    struct optim_plateau plateau;
     bool was_ended; /* the checkpoint was saved at the end of the fit */
 };
 

@@ -9,7 +9,8 @@
 
 #include "base/ranks_sum.h"
 #include "fit/data.h"
-#include "fit/objective.h"
+#include "losses/loss_terms.h"
+#include "losses/objective.h"
 
 struct loss {
     void *ctx; /* of one thread */
@@ -36,6 +37,9 @@ struct objective_loss {
     double *f, *df; /* [OBJECTIVE_TILE x n_out] */
     double *part;   /* [K] a tile's gradient */
     double *memory; /* mem, of the three */
+    /* Where the objective has terms. */
+    double *factors; /* [OBJECTIVE_TILE x n_out]; mem */
+    struct loss_terms_work work;
 };
 
 /* Keeps `net` and what the objective borrows. A zeroed loss may be released. ERR_NOMEM. */

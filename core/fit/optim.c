@@ -19,7 +19,8 @@ static const char *const optim_names[] = {
 #include "fit/optim.def"
 #undef OPTIM
 };
-static const char *const schedule_names[] = {"constant", "cosine", "exponential", "step"};
+static const char *const schedule_names[] = {"constant", "cosine",  "exponential",
+                                             "step",     "plateau", "list"};
 
 #define HALF_PI 1.570796326794896619
 
@@ -36,8 +37,45 @@ struct optim_settings optim_defaults(void)
         .final_factor = 0.0,
         .step_factor = 0.5,
         .step_epochs = 100,
+        .plateau_patience = 10,
+        .plateau_threshold = 1e-4,
         .history = 10,
     };
+}
+
+static enum err_code check_plateau(const struct optim_settings *s, struct err *err)
+{
+    if (s->plateau_patience < 0 || s->plateau_cooldown < 0) {
+        return err_set(err, ERR_INVALID,
+                       "plateau_patience is %d and plateau_cooldown is %d, at least 0 is needed",
+                       s->plateau_patience, s->plateau_cooldown);
+    }
+    if (!(s->plateau_threshold >= 0.0 && s->plateau_threshold < 1.0) ||
+        !(s->min_factor >= 0.0 && s->min_factor <= 1.0)) {
+        return err_set(err, ERR_INVALID,
+                       "plateau_threshold is %g and min_factor is %g, numbers in [0, 1) and [0, 1] "
+                       "are needed",
+                       s->plateau_threshold, s->min_factor);
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_rates(const struct optim_settings *s, struct err *err)
+{
+    if (s->schedule == SCHEDULE_LIST && s->n_rates < 1) {
+        return err_set(err, ERR_INVALID, "the schedule is a list, and has no rates");
+    }
+    for (int i = 0; i < s->n_rates; i++) {
+        const struct optim_point *point = &s->rates[i];
+        if (!(point->rate >= 0.0 && point->rate <= 1e3) || !(point->epoch >= 0.0) ||
+            !(point->epoch <= 1e9) || (i > 0 && !(point->epoch > s->rates[i - 1].epoch))) {
+            return err_set(err, ERR_INVALID,
+                           "rates: [%g, %g] is number %d; ascending epochs from 0 and rates in [0, "
+                           "1000] are needed",
+                           point->epoch, point->rate, i);
+        }
+    }
+    return ERR_OK;
 }
 
 enum err_code optim_validate(const struct optim_settings *s, struct err *err)
@@ -72,6 +110,9 @@ enum err_code optim_validate(const struct optim_settings *s, struct err *err)
             "needed",
             s->step_factor, s->step_epochs);
     }
+    if (check_plateau(s, err) != ERR_OK || check_rates(s, err) != ERR_OK) {
+        return err->code;
+    }
     if (s->history < 1 || s->history > 100) {
         return err_set(err, ERR_INVALID, "history is %d, 1 to 100 is needed", s->history);
     }
@@ -81,12 +122,58 @@ enum err_code optim_validate(const struct optim_settings *s, struct err *err)
 NAMES_DEFINE(optim, enum optim_kind, optim_names)
 NAMES_DEFINE(optim_schedule, enum optim_schedule, schedule_names)
 
+/* ---- schedules ---- */
+
+void optim_plateau_init(struct optim_plateau *plateau)
+{
+    *plateau = (struct optim_plateau){.best = INFINITY, .factor = 1.0};
+}
+
+void optim_plateau_step(struct optim_plateau *plateau, const struct optim_settings *s, double loss)
+{
+    /* Losses of likelihoods may be below 0, where PyTorch's product would ask for less than the
+     * best: the share is one of its size. */
+    double wanted = plateau->best - s->plateau_threshold * fabs(plateau->best);
+    if (isinf(plateau->best) || loss < wanted) {
+        plateau->best = loss;
+        plateau->bad = 0;
+    } else {
+        plateau->bad++;
+    }
+    if (plateau->cooldown > 0) {
+        plateau->cooldown--;
+        plateau->bad = 0;
+    }
+    if (plateau->bad > s->plateau_patience) {
+        plateau->factor = fmax(plateau->factor * s->step_factor, s->min_factor);
+        plateau->cooldown = s->plateau_cooldown;
+        plateau->bad = 0;
+    }
+}
+
+static double rate_of_list(const struct optim_settings *s, double epoch)
+{
+    const struct optim_point *p = s->rates;
+    int i = 0;
+    while (i < s->n_rates && p[i].epoch <= epoch) {
+        i++;
+    }
+    if (i == 0 || i == s->n_rates) {
+        return p[i == 0 ? 0 : i - 1].rate;
+    }
+    double share = (epoch - p[i - 1].epoch) / (p[i].epoch - p[i - 1].epoch);
+    return p[i - 1].rate + share * (p[i].rate - p[i - 1].rate);
+}
+
 double optim_rate(const struct optim_settings *s, int epoch, int n_epochs)
 {
     double part = n_epochs > 0 ? (double)epoch / (double)n_epochs : 0.0;
     switch (s->schedule) {
     case SCHEDULE_CONSTANT:
+    case SCHEDULE_PLATEAU:
         break;
+    case SCHEDULE_LIST:
+        return rate_of_list(s, (double)epoch);
     case SCHEDULE_COSINE: {
         double c = cos(HALF_PI * part);
         return s->learning_rate * (s->final_factor + (1.0 - s->final_factor) * c * c);

@@ -2,7 +2,7 @@
 #include "fit/residuals.h"
 
 #include "base/mem.h"
-#include "fit/objective.h"
+#include "losses/objective.h"
 
 #include <math.h>
 #include <string.h>

@@ -24,7 +24,8 @@ static void put_arch(struct bytes_writer *w, const struct arch *a)
     bytes_put_u32(w, (uint32_t)a->layers);
     codec_put_choice(w, CODEC_BASIS, (int)a->basis);
     bytes_put_u32(w, (uint32_t)a->order);
-    bytes_put_u32(w, a->bias);
+    /* One number for both, which is that of `bias` alone for the networks of earlier versions. */
+    bytes_put_u32(w, (a->bias ? 1U : 0U) | (a->outer_bias ? 0U : 2U));
     codec_put_choice(w, CODEC_ACTIVATION, (int)a->activation);
     bytes_put_u32(w, a->residual);
     bytes_put_u32(w, a->layer_pre);
@@ -43,7 +44,9 @@ static void get_arch(struct bytes_reader *r, struct arch *a)
     a->layers = bytes_get_int(r, ARCH_MAX_LAYERS);
     a->basis = (enum wpfn_basis)codec_get_choice(r, CODEC_BASIS);
     a->order = bytes_get_int(r, ARCH_MAX_ORDER);
-    a->bias = bytes_get_int(r, 1) == 1;
+    int biases = bytes_get_int(r, 3);
+    a->bias = (biases & 1) != 0;
+    a->outer_bias = (biases & 2) == 0;
     a->activation = (enum activation)codec_get_choice(r, CODEC_ACTIVATION);
     a->residual = bytes_get_int(r, 1) == 1;
     a->layer_pre = bytes_get_int(r, 1) == 1;

@@ -9,9 +9,9 @@
 
 #include <assert.h>
 
-static const int bases[] = {WPFN_CONSTANT, WPFN_LINEAR,     WPFN_QUADRATIC,
-                            WPFN_CUBIC,    WPFN_POLYNOMIAL, WPFN_NONPARAMETRIC,
-                            WPFN_LEGENDRE, WPFN_CHEBYSHEV,  WPFN_FOURIER};
+static const int bases[] = {
+    WPFN_CONSTANT,      WPFN_LINEAR,   WPFN_QUADRATIC, WPFN_CUBIC,   WPFN_POLYNOMIAL,
+    WPFN_NONPARAMETRIC, WPFN_LEGENDRE, WPFN_CHEBYSHEV, WPFN_FOURIER, WPFN_QR};
 static const int activations[] = {ACT_TANH, ACT_IDENTITY, ACT_RELU, ACT_SIN, ACT_SILU, ACT_GELU};
 static const int finals[] = {FINAL_NONE, FINAL_EXP, FINAL_LOGABS, FINAL_SUM};
 static const int grids[] = {GRID_LEFT, GRID_CLOSED};

@@ -32,6 +32,15 @@ enum err_code reduction_new(int p, int k, int q, bool weighted, struct reduction
             "1 to %d modes, not more than outputs, and up to %d coordinates are allowed",
             p, k, q, REDUCTION_MAX_POINTS, REDUCTION_MAX_MODES, REDUCTION_MAX_AXES);
     }
+    const struct reduction size = {.p = p, .k = k, .q = q};
+    size_t limit = mem_budget_limit(MEM_MODELS);
+    if (limit != 0 && reduction_bytes(&size) > limit) {
+        return err_set(
+            err, ERR_TOO_LARGE,
+            "a reduction of %d outputs to %d modes needs %zu MB of memory to be served, a "
+            "model may have %zu MB (models_mb)",
+            p, k, reduction_bytes(&size) / 1000000 + 1, limit / 1000000);
+    }
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
     struct reduction *r = mem_zalloc(sizeof *r);
     if (r != NULL) {

@@ -44,7 +44,8 @@ struct reduction {
     atomic_int refs;
 };
 
-/* One with room for its arrays, of zeros. ERR_LIMIT, ERR_NOMEM. */
+/* One with room for its arrays, of zeros. ERR_LIMIT, ERR_NOMEM; ERR_TOO_LARGE (beyond the limit of
+ * MEM_MODELS). */
 enum err_code reduction_new(int p, int k, int q, bool weighted, struct reduction **out,
                             struct err *err) MUST_CHECK;
 struct reduction *reduction_ref(struct reduction *r);

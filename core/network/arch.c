@@ -35,6 +35,7 @@ struct arch arch_default(int inputs, int outputs)
         .layers = 4,
         .basis = WPFN_LINEAR,
         .bias = true,
+        .outer_bias = true,
         .activation = ACT_TANH,
         .residual = true,
         .layer_pre = true,
@@ -78,6 +79,7 @@ int arch_n_coef(const struct arch *arch)
     case WPFN_POLYNOMIAL:
     case WPFN_LEGENDRE:
     case WPFN_CHEBYSHEV:
+    case WPFN_QR:
         return arch->order + 1;
     case WPFN_FOURIER:
         return 2 * arch->order + 1;
@@ -89,9 +91,10 @@ static int64_t count_params(const struct arch *a)
 {
     int64_t r = a->width;
     int64_t bias = a->bias ? 1 : 0;
+    int64_t outer = a->outer_bias ? 1 : 0;
     int64_t n = (int64_t)arch_n_coef(a) * (r * r + bias * r);
-    n += a->layer_pre ? r * a->inputs + r : 0;
-    n += a->layer_post ? a->outputs * r + a->outputs : 0;
+    n += a->layer_pre ? r * a->inputs + outer * r : 0;
+    n += a->layer_post ? (r + outer) * a->outputs : 0;
     return n;
 }
 
@@ -107,6 +110,12 @@ enum err_code arch_validate(const struct arch *arch, struct err *err)
     if (!takes_order[arch->basis] && arch->order != 0) {
         return err_set(err, ERR_INVALID, "order is %d, but basis %s takes none", arch->order,
                        wpfn_name(arch->basis));
+    }
+    if (arch->basis == WPFN_QR && arch->order > arch->layers) {
+        return err_set(err, ERR_INVALID,
+                       "order is %d, but basis qr takes at most layers, %d: %d "
+                       "blocks tell no more polynomials apart",
+                       arch->order, arch->layers, arch_n_blocks(arch));
     }
     if (!arch->layer_pre && arch->inputs != arch->width) {
         return err_set(err, ERR_INVALID, "without layer_pre, width %d must equal inputs %d",
@@ -147,9 +156,9 @@ struct arch_offsets arch_offsets(const struct arch *a)
     int r = a->width;
     int at = 0;
     off.weight_pre = place_part(&at, a->layer_pre, r * a->inputs);
-    off.bias_pre = place_part(&at, a->layer_pre, r);
+    off.bias_pre = place_part(&at, a->layer_pre && a->outer_bias, r);
     off.weight_post = place_part(&at, a->layer_post, a->outputs * r);
-    off.bias_post = place_part(&at, a->layer_post, a->outputs);
+    off.bias_post = place_part(&at, a->layer_post && a->outer_bias, a->outputs);
     off.ww = place_part(&at, true, arch_n_coef(a) * r * r);
     off.bb = place_part(&at, a->bias, arch_n_coef(a) * r);
     off.n_params = at;
@@ -170,10 +179,10 @@ bool arch_equal(const struct arch *a, const struct arch *b)
 {
     return a->inputs == b->inputs && a->outputs == b->outputs && a->width == b->width &&
            a->layers == b->layers && a->basis == b->basis && a->order == b->order &&
-           a->bias == b->bias && a->activation == b->activation && a->residual == b->residual &&
-           a->layer_pre == b->layer_pre && a->layer_post == b->layer_post && a->final == b->final &&
-           a->grid == b->grid && a->index_rule == b->index_rule && a->horizon >= b->horizon &&
-           a->horizon <= b->horizon;
+           a->bias == b->bias && a->outer_bias == b->outer_bias && a->activation == b->activation &&
+           a->residual == b->residual && a->layer_pre == b->layer_pre &&
+           a->layer_post == b->layer_post && a->final == b->final && a->grid == b->grid &&
+           a->index_rule == b->index_rule && a->horizon >= b->horizon && a->horizon <= b->horizon;
 }
 
 NAMES_DEFINE(wpfn, enum wpfn_basis, wpfn_names)

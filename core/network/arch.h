@@ -55,8 +55,9 @@ struct arch {
     int width;   /* r */
     int layers;  /* L; there are L + 1 blocks */
     enum wpfn_basis basis;
-    int order; /* p of polynomial, legendre, chebyshev, fourier; 0 otherwise */
-    bool bias; /* of the blocks; the pre and post layers always have a bias */
+    int order;       /* p of polynomial, legendre, chebyshev, fourier, qr; 0 otherwise */
+    bool bias;       /* of the blocks */
+    bool outer_bias; /* of the pre and post layers; b_pre = b_post = 0 without */
     enum activation activation;
     bool residual;
     bool layer_pre;  /* needed when inputs != width */
@@ -79,7 +80,7 @@ struct arch {
 /* Where each part starts in the flat parameter vector; -1: the part is absent. Row-major. */
 struct arch_offsets {
     int weight_pre;  /* [r x d] */
-    int bias_pre;    /* [r] */
+    int bias_pre;    /* [r]; -1 also without outer_bias, as bias_post */
     int weight_post; /* [o x r] */
     int bias_post;   /* [o] */
     int ww;          /* [n_coef x r x r] */

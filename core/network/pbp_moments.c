@@ -309,6 +309,19 @@ static void activate(struct pbp_moments *self, struct layer *l)
     }
 }
 
+/* Values from an offset on; NULL at -1. */
+static const double *part_of(const double *values, int offset)
+{
+    return offset >= 0 ? values + offset : NULL;
+}
+
+static void put_part(double *values, int offset, const double *from, size_t bytes)
+{
+    if (offset >= 0) {
+        memcpy(values + offset, from, bytes);
+    }
+}
+
 static struct linear pre_of(const struct pbp_moments *self)
 {
     const struct resnet *net = self->net;
@@ -318,8 +331,8 @@ static struct linear pre_of(const struct pbp_moments *self)
         .wm = self->m + net->off.weight_pre,
         .ws = self->ws_pre,
         .wv = self->v + net->off.weight_pre,
-        .bm = self->m + net->off.bias_pre,
-        .bv = self->v + net->off.bias_pre,
+        .bm = part_of(self->m, net->off.bias_pre),
+        .bv = part_of(self->v, net->off.bias_pre),
     };
 }
 
@@ -332,8 +345,8 @@ static struct linear post_of(const struct pbp_moments *self)
         .wm = self->m + net->off.weight_post,
         .ws = self->ws_post,
         .wv = self->v + net->off.weight_post,
-        .bm = self->m + net->off.bias_post,
-        .bv = self->v + net->off.bias_post,
+        .bm = part_of(self->m, net->off.bias_post),
+        .bv = part_of(self->v, net->off.bias_post),
     };
 }
 
@@ -525,8 +538,8 @@ void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const 
         struct derivatives by_outputs = {d_mean, d_variance};
         linear_weights(&post, (struct gaussians){self->zm, self->zv}, by_outputs,
                        gm + off->weight_post, gv + off->weight_post);
-        memcpy(gm + off->bias_post, d_mean, o_bytes);
-        memcpy(gv + off->bias_post, d_variance, o_bytes);
+        put_part(gm, off->bias_post, d_mean, o_bytes);
+        put_part(gv, off->bias_post, d_variance, o_bytes);
         linear_inputs(self, &post, self->zm, by_outputs);
     } else {
         memcpy(self->gzm, d_mean, o_bytes);
@@ -541,7 +554,7 @@ void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const 
         linear_weights(&pre, (struct gaussians){self->x, self->xv},
                        (struct derivatives){self->gam, self->gav}, gm + off->weight_pre,
                        gv + off->weight_pre);
-        memcpy(gm + off->bias_pre, self->gam, r_bytes);
-        memcpy(gv + off->bias_pre, self->gav, r_bytes);
+        put_part(gm, off->bias_pre, self->gam, r_bytes);
+        put_part(gv, off->bias_pre, self->gav, r_bytes);
     }
 }

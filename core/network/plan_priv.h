@@ -14,7 +14,8 @@ struct plan_layer {
 
 static inline struct plan_layer plan_pre(const struct resnet *net)
 {
-    return (struct plan_layer){net->pack_pre, net->arch.inputs, net->arch.width, true};
+    return (struct plan_layer){net->pack_pre, net->arch.inputs, net->arch.width,
+                               net->arch.outer_bias};
 }
 
 static inline struct plan_layer plan_block(const struct resnet *net, int i)
@@ -25,7 +26,8 @@ static inline struct plan_layer plan_block(const struct resnet *net, int i)
 
 static inline struct plan_layer plan_post(const struct resnet *net)
 {
-    return (struct plan_layer){net->pack_post, net->arch.width, net->arch.outputs, true};
+    return (struct plan_layer){net->pack_post, net->arch.width, net->arch.outputs,
+                               net->arch.outer_bias};
 }
 
 /* to <- a layer's weights and biases in double, from a pack of words of 32 bits. */

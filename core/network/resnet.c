@@ -43,15 +43,15 @@ enum err_code resnet_init(struct resnet *net, const struct arch *arch, struct er
     ptrdiff_t at = 0;
     net->pack_pre = arch->layer_pre ? at : -1;
     at += arch->layer_pre ? d * r : 0;
-    net->pack_bias_pre = arch->layer_pre ? at : -1;
-    at += arch->layer_pre ? r : 0;
+    net->pack_bias_pre = net->off.bias_pre >= 0 ? at : -1;
+    at += net->off.bias_pre >= 0 ? r : 0;
     net->pack_blocks = at;
     net->block_stride = r * r + bias * r;
     at += net->n_blocks * net->block_stride;
     net->pack_post = arch->layer_post ? at : -1;
     at += arch->layer_post ? r * o : 0;
-    net->pack_bias_post = arch->layer_post ? at : -1;
-    at += arch->layer_post ? o : 0;
+    net->pack_bias_post = net->off.bias_post >= 0 ? at : -1;
+    at += net->off.bias_post >= 0 ? o : 0;
     net->pack_size = (size_t)at;
     return ERR_OK;
 }
@@ -111,13 +111,27 @@ void resnet_block_bias(const struct resnet *net, const double *params, int block
     combine(net, block, params + net->off.bb, (size_t)net->arch.width, b);
 }
 
+/* n parameters from `first` on into the pack at `at`, where the network has them. */
+static void copy_part(const double *params, int first, size_t n, double *pack, ptrdiff_t at)
+{
+    if (first >= 0) {
+        memcpy(pack + at, params + first, n * sizeof *pack);
+    }
+}
+
+/* Where a part of the pack begins; NULL when it is absent. */
+static const double *pack_part(const struct resnet_packed *packed, ptrdiff_t at)
+{
+    return at >= 0 ? packed->pack + at : NULL;
+}
+
 void resnet_pack(const struct resnet *net, const double *params, double *pack)
 {
     const struct arch *a = &net->arch;
     size_t r = (size_t)a->width;
     if (a->layer_pre) {
         transpose(params + net->off.weight_pre, a->width, a->inputs, pack + net->pack_pre);
-        memcpy(pack + net->pack_bias_pre, params + net->off.bias_pre, r * sizeof *pack);
+        copy_part(params, net->off.bias_pre, r, pack, net->pack_bias_pre);
     }
     for (int i = 0; i < net->n_blocks; i++) {
         double *w = pack + net->pack_blocks + i * net->block_stride;
@@ -136,8 +150,7 @@ void resnet_pack(const struct resnet *net, const double *params, double *pack)
     }
     if (a->layer_post) {
         transpose(params + net->off.weight_post, a->outputs, a->width, pack + net->pack_post);
-        memcpy(pack + net->pack_bias_post, params + net->off.bias_post,
-               (size_t)a->outputs * sizeof *pack);
+        copy_part(params, net->off.bias_post, (size_t)a->outputs, pack, net->pack_bias_post);
     }
 }
 
@@ -164,7 +177,7 @@ static void apply_pre(const struct resnet_packed *packed, int n, const double *x
     const struct resnet *net = packed->net;
     if (net->arch.layer_pre) {
         gemm_nn(n, net->arch.width, net->arch.inputs, x, packed->pack + net->pack_pre, 0.0, z);
-        activate(net, z, packed->pack + net->pack_bias_pre, (size_t)n);
+        activate(net, z, pack_part(packed, net->pack_bias_pre), (size_t)n);
     } else {
         memcpy(z, x, (size_t)n * (size_t)net->arch.inputs * sizeof *z);
     }
@@ -204,7 +217,7 @@ static void apply_post(const struct resnet_packed *packed, int n, const double *
     size_t o = (size_t)net->arch.outputs;
     if (net->arch.layer_post) {
         gemm_nn(n, (int)o, net->arch.width, z, packed->pack + net->pack_post, 0.0, raw);
-        add_bias(raw, packed->pack + net->pack_bias_post, (size_t)n, o);
+        add_bias(raw, pack_part(packed, net->pack_bias_post), (size_t)n, o);
     } else {
         memcpy(raw, z, (size_t)n * o * sizeof *raw);
     }

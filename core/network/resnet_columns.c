@@ -91,6 +91,14 @@ static void coefficient_columns(const struct resnet_tape *tape, int k, double *g
     }
 }
 
+/* The derivatives by n biases from `first` on, if there are any, are the adjoints d. */
+static void bias_columns(size_t ld, int n, const double *d, int first, double *grad)
+{
+    if (first >= 0) {
+        memcpy(grad + (size_t)first * ld, d, (size_t)n * ld * sizeof *grad);
+    }
+}
+
 void resnet_column_gradients(struct resnet_tape *tape, const double *dy, double *grad)
 {
     const struct resnet *net = tape->net;
@@ -107,7 +115,7 @@ void resnet_column_gradients(struct resnet_tape *tape, const double *dy, double 
                                   .z = tape->x,
                                   .to = grad + (size_t)net->off.weight_pre * ld};
         outer_columns(ld, false, &pre);
-        memcpy(grad + (size_t)net->off.bias_pre * ld, pre.d, (size_t)a->width * ld * sizeof *grad);
+        bias_columns(ld, a->width, pre.d, net->off.bias_pre, grad);
     }
     if (a->layer_post) {
         const struct outer post = {.n_out = a->outputs,
@@ -116,8 +124,7 @@ void resnet_column_gradients(struct resnet_tape *tape, const double *dy, double 
                                    .z = tape_at(tape, tape->z, net->n_blocks),
                                    .to = grad + (size_t)net->off.weight_post * ld};
         outer_columns(ld, false, &post);
-        memcpy(grad + (size_t)net->off.bias_post * ld, post.d,
-               (size_t)a->outputs * ld * sizeof *grad);
+        bias_columns(ld, a->outputs, post.d, net->off.bias_post, grad);
     }
     for (int k = 0; k < net->n_coef; k++) {
         coefficient_columns(tape, k, grad);

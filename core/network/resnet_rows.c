@@ -30,7 +30,7 @@ struct end_layer {
     int n_out, n_in;
     const double *d;  /* [n_out x ld] */
     const double *z;  /* [n_in x ld] */
-    int weight, bias; /* offsets of the weights [n_out x n_in] and of the biases [n_out] */
+    int weight, bias; /* offsets of the weights [n_out x n_in], of the biases [n_out] or -1 */
 };
 
 /* The layer's part of row i's gradient. */
@@ -38,13 +38,13 @@ static void end_layer_gradient(const struct resnet_tape *tape, const struct end_
                                size_t i, double *grad)
 {
     double *weight = grad + layer->weight;
-    double *bias = grad + layer->bias;
+    double *by_output = layer->bias >= 0 ? grad + layer->bias : tape->row;
     size_t n_in = (size_t)layer->n_in;
-    gather_row(tape, layer->d, layer->n_out, i, bias);
+    gather_row(tape, layer->d, layer->n_out, i, by_output);
     for (size_t q = 0; q < n_in; q++) {
         double value = layer->z[q * tape->ld + i];
         for (int p = 0; p < layer->n_out; p++) {
-            weight[(size_t)p * n_in + q] = bias[p] * value;
+            weight[(size_t)p * n_in + q] = by_output[p] * value;
         }
     }
 }

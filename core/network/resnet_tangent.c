@@ -124,10 +124,10 @@ struct moving {
     const double *change;
 };
 
-/* The direction from an offset of the flat parameters on; NULL without one. */
+/* The direction from an offset of the flat parameters on; NULL without one, or at -1. */
 static const double *direction_at(const struct resnet_tangent *t, int offset)
 {
-    return t->v != NULL ? t->v + offset : NULL;
+    return t->v != NULL && offset >= 0 ? t->v + offset : NULL;
 }
 
 static struct layer pre_layer(const struct resnet_tangent *t)
@@ -369,7 +369,7 @@ static void post_change(struct resnet_tangent *t, double *grad)
     const struct moving d = {tape->d_raw, t->d_raw};
     if (grad != NULL) {
         outer_change(t, &layer, d, state_before(t, net->n_blocks), grad + net->off.weight_post);
-        tape->kernels->sums(layer.n_out, tape->ld, t->d_raw, grad + net->off.bias_post);
+        tape_bias_sums(tape, layer.n_out, t->d_raw, net->off.bias_post, grad);
     }
     product_back_change(t, &layer, false, d, t->g);
 }
@@ -416,7 +416,7 @@ static void pre_change(struct resnet_tangent *t, double *grad, double *dx)
         if (t->by_inputs) {
             tape_outer(tape, r, inputs, true, d.at, t->x, weight);
         }
-        tape->kernels->sums(r, tape->ld, t->d, grad + net->off.bias_pre);
+        tape_bias_sums(tape, r, t->d, net->off.bias_pre, grad);
     }
     if (dx != NULL) {
         product_back_change(t, &layer, false, d, t->d_x);

@@ -86,13 +86,14 @@ struct resnet_tape *resnet_tape_new(const struct resnet *net, int max_rows)
     size_t acts = !by_value ? (blocks + 1) * slab : net->arch.residual ? blocks * slab : 0;
     size_t bends = by_value ? 0 : (blocks + 1) * slab;
     size_t rows_out = tape_carved((size_t)max_rows * (size_t)net->n_out);
+    size_t row = 3 * tape_carved(blocks * r) + tape_carved((size_t)net->arch.outputs);
     tape->net = net;
     tape->kernels = kernels_get();
     tape->max_rows = max_rows;
     tape->slab = slab;
     size_t total = tape_carved(blocks * r * r) + tape_carved(blocks * r) + 2 * inputs +
                    3 * (blocks + 1) * slab + acts + bends + 2 * outs + rows_out +
-                   tape_carved(r * r) + tape_carved(r) + 3 * tape_carved(blocks * r);
+                   tape_carved(r * r) + tape_carved(r) + row;
     tape->memory = mem_zalloc_array(total, sizeof *tape->memory);
     tape->single = mem_alloc_array(blocks, sizeof *tape->single);
     if (tape->memory == NULL || tape->single == NULL) {
@@ -117,7 +118,7 @@ struct resnet_tape *resnet_tape_new(const struct resnet *net, int max_rows)
     tape->d = tape_carve(&at, (blocks + 1) * slab);
     tape->d_w = tape_carve(&at, r * r);
     tape->d_b = tape_carve(&at, r);
-    tape->row = tape_carve(&at, 3 * tape_carved(blocks * r));
+    tape->row = tape_carve(&at, row);
     tape->x = net->arch.layer_pre ? tape->x : tape->z;
     return tape;
 }
@@ -232,6 +233,14 @@ void tape_outer(const struct resnet_tape *tape, int n_a, int n_b, bool add, cons
     tape->kernels->outer(&p);
 }
 
+void tape_bias_sums(const struct resnet_tape *tape, int n, const double *d, int offset,
+                    double *grad)
+{
+    if (offset >= 0) {
+        tape->kernels->sums(n, tape->ld, d, grad + offset);
+    }
+}
+
 /* ---- forward ---- */
 
 void resnet_set_params(struct resnet_tape *tape, const double *params)
@@ -285,6 +294,12 @@ double *tape_slopes(const struct resnet_tape *tape, int block)
     return tape_at(tape, tape->a, block);
 }
 
+/* Biases of the pre or the post layer; NULL: it has none. */
+static const double *bias_at(const struct resnet_tape *tape, int offset)
+{
+    return offset >= 0 ? tape->params + offset : NULL;
+}
+
 /* u <- W z + b of a block, or of the pre layer. */
 static void before_activation(const struct resnet_tape *tape, int block, double *u)
 {
@@ -292,7 +307,7 @@ static void before_activation(const struct resnet_tape *tape, int block, double 
     int r = net->arch.width;
     if (block == net->n_blocks) {
         tape_product(tape, r, net->arch.inputs, tape->params + net->off.weight_pre,
-                     tape->params + net->off.bias_pre, false, tape->x, u);
+                     bias_at(tape, net->off.bias_pre), false, tape->x, u);
     } else {
         tape_product(tape, r, r, tape_weight(tape, block), tape_bias(tape, block), false,
                      tape_at(tape, tape->z, block), u);
@@ -341,7 +356,7 @@ void resnet_forward(struct resnet_tape *tape, int n, const double *x, double *y)
     const double *last = tape_at(tape, tape->z, net->n_blocks);
     if (net->arch.layer_post) {
         tape_product(tape, o, r, tape->params + net->off.weight_post,
-                     tape->params + net->off.bias_post, false, last, tape->raw);
+                     bias_at(tape, net->off.bias_post), false, last, tape->raw);
     } else {
         memcpy(tape->raw, last, (size_t)o * tape->ld * sizeof *last);
     }
@@ -440,7 +455,7 @@ static void post_backward(struct resnet_tape *tape, double *grad, double *g)
     if (grad != NULL) {
         tape_outer(tape, o, r, false, tape->d_raw, tape_at(tape, tape->z, net->n_blocks),
                    grad + net->off.weight_post);
-        tape->kernels->sums(o, tape->ld, tape->d_raw, grad + net->off.bias_post);
+        tape_bias_sums(tape, o, tape->d_raw, net->off.bias_post, grad);
     }
     tape_product_back(tape, o, r, tape->params + net->off.weight_post, false, tape->d_raw, g);
 }
@@ -461,7 +476,7 @@ static void pre_backward(struct resnet_tape *tape, const double *g, double *d, d
     activation_backward(tape, 1.0, g, net->n_blocks, d);
     if (grad != NULL) {
         tape_outer(tape, r, inputs, false, d, tape->x, grad + net->off.weight_pre);
-        tape->kernels->sums(r, tape->ld, d, grad + net->off.bias_pre);
+        tape_bias_sums(tape, r, d, net->off.bias_pre, grad);
     }
     if (dx != NULL) {
         tape_product_back(tape, r, inputs, tape->params + net->off.weight_pre, false, d, tape->d_x);

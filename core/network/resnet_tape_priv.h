@@ -38,7 +38,7 @@ struct resnet_tape {
     double *d;     /* [n_blocks + 1][r x ld]: D_i, of the pre layer at the end; likewise */
     double *d_w;   /* [r x r] */
     double *d_b;   /* [r] */
-    double *row;   /* [3][n_blocks x r]: D_i, z_i and phi D_i of one row */
+    double *row;   /* [3][n_blocks x r]: D_i, z_i and phi D_i of one row; [outputs] before */
     double *memory;
 };
 
@@ -76,6 +76,10 @@ void tape_product_back(const struct resnet_tape *tape, int n_out, int n_in, cons
 /* out [n_a x n_b] <- the sum over rows of d z^T, or out + that sum with `add`. */
 void tape_outer(const struct resnet_tape *tape, int n_a, int n_b, bool add, const double *d,
                 const double *z, double *out);
+
+/* grad + offset [n] <- the sums over rows of d, for a layer with biases there; -1: it has none. */
+void tape_bias_sums(const struct resnet_tape *tape, int n, const double *d, int offset,
+                    double *grad);
 
 /* Adds the gradient of a block's W or b (size r * r or r) to those of the coefficients, at `to`. */
 void tape_spread(const struct resnet_tape *tape, int block, const double *from, size_t size,

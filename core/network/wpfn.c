@@ -68,9 +68,47 @@ static int nonparametric_index(const struct arch *arch, int block)
     return index < n ? index : n - 1;
 }
 
+/*
+ * The polynomials that are orthonormal over the blocks, column by column of phi [blocks x n]:
+ * 2 t - 1 times the column before has the same span as the next power of t, and a positive leading
+ * coefficient as it has, so that it gives the Q of the powers without their bad condition. Each is
+ * made orthogonal to those before twice, which is enough for all digits.
+ */
+static void orthonormal(const struct arch *arch, int n, double *phi)
+{
+    int blocks = arch_n_blocks(arch);
+    for (int k = 0; k < n; k++) {
+        double square = 0.0;
+        for (int i = 0; i < blocks; i++) {
+            double before = k > 0 ? phi[i * n + k - 1] : 1.0;
+            phi[i * n + k] = k > 0 ? (2.0 * depth_of(arch, i) - 1.0) * before : 1.0;
+        }
+        for (int pass = 0; pass < 2 * k; pass++) {
+            int j = pass % k;
+            double share = 0.0;
+            for (int i = 0; i < blocks; i++) {
+                share += phi[i * n + j] * phi[i * n + k];
+            }
+            for (int i = 0; i < blocks; i++) {
+                phi[i * n + k] -= share * phi[i * n + j];
+            }
+        }
+        for (int i = 0; i < blocks; i++) {
+            square += phi[i * n + k] * phi[i * n + k];
+        }
+        for (int i = 0; i < blocks; i++) {
+            phi[i * n + k] /= sqrt(square);
+        }
+    }
+}
+
 void wpfn_table_fill(const struct arch *arch, double *phi)
 {
     int n = arch_n_coef(arch);
+    if (arch->basis == WPFN_QR) {
+        orthonormal(arch, n, phi);
+        return;
+    }
     for (int i = 0; i < arch_n_blocks(arch); i++) {
         double *row = phi + (size_t)i * (size_t)n;
         double t = depth_of(arch, i);
@@ -97,6 +135,8 @@ void wpfn_table_fill(const struct arch *arch, double *phi)
         case WPFN_FOURIER:
             fourier(t, n, row);
             break;
+        case WPFN_QR:
+            break; /* above */
         }
     }
 }

@@ -8,6 +8,9 @@
  *   nonparametric                      1 for the block's own coefficient, 0 for the others
  *   legendre(p), chebyshev(p)          P_k(2t-1), T_k(2t-1)
  *   fourier(p)                         1, cos 2 pi t, sin 2 pi t, cos 4 pi t, ...
+ *   qr(p)                              the columns of Q in V = Q R, V_ik = t_i^k with rows i for
+ * the blocks, diag R > 0: the polynomials that are orthonormal over the blocks, sum_i phi_j(t_i)
+ * phi_k(t_i) = 1 or 0
  */
 #ifndef WPFN_H
 #define WPFN_H

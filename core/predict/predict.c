@@ -94,6 +94,10 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         check_outputs(model, req, err) != ERR_OK) {
         return err->code;
     }
+    if (!draw_choice_is_all(&req->part)) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "burn_in and at are not supported here; predict of /v1 has them");
+    }
     if (predict_is_chosen(model, req)) {
         const struct predict_request whole = predict_chosen_whole(req);
         return predict_check(model, &whole, err);

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/cancel.h"
 #include "model/model.h"
+#include "model/draw_choice.h"
 #include "predict/predict_result.h"
 
 #define PREDICT_MAX_LEVELS    64 /* of quantiles */
@@ -42,6 +43,8 @@ struct predict_request {
     uint64_t seed;           /* chooses samples, and their noise */
     bool of_observations;    /* samples are with noise */
     int first_row;           /* place of the first row in what the client asked for */
+    struct draw_choice part; /* of the draws; the caller makes the model of it (draw_choice.h), and
+                               what has not been made is refused */
     bool in_units;           /* all but intervals stay in the units of model->exponents */
     int first_sample;        /* of those that the seed chooses: [first, first + n_samples) */
     bool samples_alone;      /* samples are all that is wanted, and no other draw is computed */

@@ -2,7 +2,7 @@
 /* One member of a Gaussian posterior at the rows of a tile; predict_linear.c says what and why. */
 #include "predict/predict_linear_priv.h"
 
-#include "fit/objective.h"
+#include "losses/objective.h"
 #include "predict/predict_observation.h"
 
 #include <math.h>

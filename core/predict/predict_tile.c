@@ -6,7 +6,7 @@
  */
 #include "predict/predict_priv.h"
 
-#include "fit/objective.h"
+#include "losses/objective.h"
 #include "math/moments.h"
 #include "predict/predict_interval.h"
 #include "predict/predict_jacobian.h"

@@ -373,6 +373,11 @@ static enum err_code report_chains(const struct mcmc_draws *draws, struct report
     for (int j = 0; j < listed && err->code == ERR_OK; j++) {
         err_kept(report_add(report, column_names[j], draws->c, columns + j * draws->c, err));
     }
+    int m = draws->c * draws->n;
+    if (err->code == ERR_OK && draws->log_posterior != NULL &&
+        report_add(report, "chains.log_posterior", m, draws->log_posterior, err) == ERR_OK) {
+        err_kept(report_add(report, "chains.acceptance", m, draws->acceptance, err));
+    }
     if (err->code == ERR_OK) {
         err_kept(warn_chains(draws, columns + EBFMI * draws->c, report, err));
     }

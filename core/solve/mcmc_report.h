@@ -42,14 +42,16 @@ struct mcmc_draws {
     bool trees;                      /* and depths */
     const double *vectors;           /* [c n x stride] */
     const struct mcmc_chain *chains; /* [c] */
+    const double *log_posterior;     /* [c n] up to a constant; NULL: not known, nor the next one */
+    const double *acceptance;        /* [c n] mean acceptance probability of the step */
 };
 
 /*
- * Adds to the report: lists "chains.*" [c]; numbers "parameters.*" and "predictions.*" (worst, a
- * quantile near it, median); lists "predictions.rhat", "predictions.ess_bulk" and
- * "predictions.ess_tail" [rows x o] at the rows "predictions.rows". Warnings: "rhat_parameters",
- * "rhat_predictions", "no_verdict", "few_draws", "divergences", "ebfmi", "max_depth".
- * ERR_CANCELLED, ERR_NOMEM.
+ * Adds to the report: lists "chains.*" [c], "chains.log_posterior" and "chains.acceptance" [c n];
+ * numbers "parameters.*" and "predictions.*" (worst, a quantile near it, median); lists
+ * "predictions.rhat", "predictions.ess_bulk" and "predictions.ess_tail" [rows x o] at the rows
+ * "predictions.rows". Warnings: "rhat_parameters", "rhat_predictions", "no_verdict", "few_draws",
+ * "divergences", "ebfmi", "max_depth". ERR_CANCELLED, ERR_NOMEM.
  */
 enum err_code mcmc_report(const struct solver_problem *problem, const struct mcmc_draws *draws,
                           struct report *report, struct err *err) MUST_CHECK;

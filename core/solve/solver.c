@@ -24,6 +24,9 @@ NAMES_DEFINE(solver, enum solver_kind, solver_names)
 /* Steps of a chain in coordinates that suit it, until it knows its step size. */
 #define FEW_ROWS_WARMUP 200
 
+/* Of the names of solvers. */
+#define LIST_CHARS 256
+
 #define AT(field) offsetof(struct solver_settings, field)
 static const struct solver_setting settings_list[] = {
 #define SETTING_INT(field, min, max, value, solvers)                                               \
@@ -254,6 +257,72 @@ enum err_code solver_check_fit(const struct solver_settings *settings, enum nois
     return ERR_OK;
 }
 
+/* The solvers that weigh rows, or those whose loss has terms. */
+static void list_solvers(bool terms, char list[LIST_CHARS])
+{
+    size_t at = 0;
+    list[0] = '\0';
+    for (int i = 0; i < solver_known().n; i++) {
+        const struct solver_ops *ops = solver_ops_of((enum solver_kind)i);
+        if (terms ? ops->terms : ops->weighs) {
+            int n = snprintf(list + at, LIST_CHARS - at, "%s%s", at > 0 ? ", " : "",
+                             solver_name((enum solver_kind)i));
+            at += n > 0 && (size_t)n < LIST_CHARS - at ? (size_t)n : 0;
+        }
+    }
+}
+
+enum err_code solver_check_asks(enum solver_kind kind, const struct solver_settings *settings,
+                                enum noise_kind noise, const struct solver_asks *asks,
+                                struct err *err)
+{
+    const struct solver_ops *ops = solver_ops_of(kind);
+    const struct {
+        bool asked;
+        bool terms;
+        const char *what;
+    } list[] = {{asks->weights, false, "weights of rows"},
+                {asks->sigmas, false, "noise of each row"},
+                {asks->derivatives, true, "derivatives of rows"},
+                {asks->constraints, true, "constraints"},
+                {asks->logs, true, "residuals of logarithms"}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char known[LIST_CHARS];
+        if (!list[i].asked) {
+            continue;
+        }
+        if (list[i].terms ? !ops->terms : !ops->weighs) {
+            list_solvers(list[i].terms, known);
+            return err_set(err, ERR_UNSUPPORTED, "%s does not support %s; these do: %s",
+                           solver_name(kind), list[i].what, known);
+        }
+        if (settings->hyperparameters == HYPER_EVIDENCE) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "hyperparameters by evidence do not support %s; hyperparameters given "
+                           "do",
+                           list[i].what);
+        }
+        if (settings->optim.kind == OPTIM_LEVENBERG) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "optimizer: levenberg_marquardt does not support %s; lbfgs, adam and "
+                           "sgd do",
+                           list[i].what);
+        }
+    }
+    if (asks->sigmas && noise != NOISE_GIVEN) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "noise of each row is given noise, and cannot be %s as well",
+                       noise_kind_name(noise));
+    }
+    if (asks->logs && (noise != NOISE_ESTIMATED || solver_needs_sigma(kind))) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "residuals of logarithms have no likelihood: they need estimated noise, "
+                       "not %s, which is measured after the fit",
+                       noise_kind_name(noise));
+    }
+    return ERR_OK;
+}
+
 enum err_code solver_check_network(enum solver_kind kind, const struct arch *arch, bool flat,
                                    struct err *err)
 {
@@ -264,6 +333,9 @@ enum err_code solver_check_network(enum solver_kind kind, const struct arch *arc
     }
     if (ops->needs_pre && !arch->layer_pre) {
         return err_set(err, ERR_INVALID, "%s needs an architecture with layer_pre", name);
+    }
+    if (ops->needs_outer_bias && !arch->outer_bias) {
+        return err_set(err, ERR_INVALID, "%s needs an architecture with outer_bias", name);
     }
     if (ops->needs_post && !arch->layer_post) {
         return err_set(err, ERR_INVALID, "%s needs an architecture with layer_post", name);
@@ -379,14 +451,27 @@ enum err_code solver_run(enum solver_kind kind, const struct solver_problem *pro
         (problem->start != NULL && solver_check_start(kind, problem->start, err) != ERR_OK)) {
         return err->code;
     }
+    const struct loss_terms *terms = problem->terms;
+    const struct solver_asks asks = {
+        .weights = problem->train.weights != NULL,
+        .sigmas = problem->train.sigmas != NULL,
+        .derivatives = problem->train.jacobian != NULL && terms != NULL,
+        .constraints = terms != NULL &&
+                       (terms->signs != NULL || terms->floors != NULL || terms->edges != NULL),
+        .logs = terms != NULL && terms->log_shifts != NULL};
     enum noise_kind noise = problem->beliefs.noise;
+    if (solver_check_asks(kind, settings, noise, &asks, err) != ERR_OK) {
+        return err->code;
+    }
     if (problem->beliefs.noise_sigmas == NULL &&
         (noise == NOISE_GIVEN || (noise == NOISE_ESTIMATED && solver_needs_sigma(kind)))) {
         return err_set(err, ERR_INVALID, "%s needs a sigma for its %s noise", solver_name(kind),
                        noise_kind_name(noise));
     }
     result->m = solver_n_draws(kind, settings);
-    if (solver_ops[kind]->run(problem, settings, result, err) == ERR_OK &&
+    if ((!settings->gradient_check ||
+         solver_check_gradient(problem, settings, &result->report, err) == ERR_OK) &&
+        solver_ops[kind]->run(problem, settings, result, err) == ERR_OK &&
         solver_advise(kind, problem, result, err) == ERR_OK) {
         return ERR_OK;
     }

@@ -40,6 +40,7 @@ struct solver_settings {
 enum { LAPLACE_GAUSS_NEWTON, LAPLACE_FULL, LAPLACE_DIAGONAL };
 enum { HYPER_GIVEN, HYPER_EVIDENCE }; /* hyperparameters */
 enum { PREDICTIVE_LINEARISED, PREDICTIVE_SAMPLED };
+enum { RESIDUAL_DIFFERENCE, RESIDUAL_LOG }; /* residual */
 
 /* One line of solver_settings.def, for code that reads or writes settings by name. */
 enum solver_setting_type {
@@ -116,6 +117,19 @@ enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise,
 enum err_code solver_check_fit(const struct solver_settings *settings, enum noise_kind noise,
                                struct err *err) MUST_CHECK;
 
+/* What a fit is asked for beyond the squares of residuals: what rows carry (fit/data.h) and terms
+ * of the loss (losses/loss_terms.h). */
+struct solver_asks {
+    bool weights, sigmas, derivatives; /* of rows */
+    bool constraints, logs;            /* of the loss */
+};
+
+/* ERR_UNSUPPORTED naming what a solver cannot take, and the solvers that can; or the optimizer,
+ * hyperparameters or noise that it does not go with. */
+enum err_code solver_check_asks(enum solver_kind kind, const struct solver_settings *settings,
+                                enum noise_kind noise, const struct solver_asks *asks,
+                                struct err *err) MUST_CHECK;
+
 /* Checks what a solver needs of the network and of the prior; flat: there is no prior.
  * ERR_INVALID, ERR_UNSUPPORTED naming what is missing. */
 enum err_code solver_check_network(enum solver_kind kind, const struct arch *arch, bool flat,
@@ -161,12 +175,29 @@ enum err_code solver_start_find_networks(struct solver_start *start, double **ne
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
                                  struct err *err) MUST_CHECK;
 
+/* Where chains begin and how they move, as their user knows it: parameters in scaled units, the
+ * network's K and learned log s_j behind them. Borrowed. */
+struct solver_given {
+    int n;                /* parameters of a chain */
+    int n_starts;         /* chain i begins at start i modulo so many; 0: none are given */
+    const double *starts; /* [n_starts x n] */
+    const double
+        *covariance; /* [n x n] of the first proposals (amcmc), or of the posterior; NULL */
+};
+
+/* ERR_INVALID: another number of parameters, a covariance that is not positive definite; ERR_NOMEM.
+ */
+enum err_code solver_check_given(const struct solver_given *given, int n_params,
+                                 struct err *err) MUST_CHECK;
+
 struct solver_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
     struct data train;        /* scaled; train.o targets, each of which some row must have */
     struct data validation;   /* scaled; n may be 0 */
     struct solver_beliefs beliefs;
+    const struct loss_terms *terms;   /* of the loss; NULL: none */
     const struct solver_start *start; /* NULL: at random */
+    const struct solver_given *given; /* of chains; NULL: nothing is */
     uint64_t seed;
     int n_threads;
     bool all_members; /* a member that diverges is an error; else the others are the result */

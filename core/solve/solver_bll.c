@@ -548,5 +548,6 @@ const struct solver_ops solver_bll_ops = {
     .noise = NOISE_LEARNED,
     .squared_error = true,
     .needs_post = true,
+    .needs_outer_bias = true,
     .needs_no_final = true,
 };

@@ -36,4 +36,18 @@ enum err_code solver_chain_mode_whiten(const struct solver_chain_mode *mode,
 
 void solver_chain_mode_release(struct solver_chain_mode *mode);
 
+/* ---- chains (solver_mcmc.c), for the solvers of solver_mcmc_ops.c ---- */
+
+/* Runs chains of a sampler, as struct solver_ops's run. */
+enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_problem *problem,
+                              const struct solver_settings *settings, struct solver_result *result,
+                              struct err *err) MUST_CHECK;
+
+struct sampler_settings solver_mcmc_settings(enum sampler_kind kind,
+                                             const struct solver_settings *s);
+
+/* *steps <- those of a chain, warm-up included. ERR_LIMIT. */
+enum err_code solver_mcmc_count(const struct solver_settings *s, int *steps,
+                                struct err *err) MUST_CHECK;
+
 #endif

@@ -21,6 +21,7 @@
 #include "solve/solver_chain_start.h"
 
 #include "base/mem.h"
+#include "math/linalg.h"
 #include "math/moments.h"
 #include "sample/sampler_priv.h"
 #include "solve/solver_priv.h"
@@ -198,4 +199,72 @@ bool solver_chain_start_knows(const struct solver_start *start, int warmup)
 {
     int n = solver_start_range(start, 0).n;
     return warmup < MASS_WINDOW_FULL && warmup < n;
+}
+
+/* ---- given starts and covariances ---- */
+
+enum err_code solver_chain_given_factor(const struct solver_given *given, double **factor,
+                                        struct err *err)
+{
+    *factor = NULL;
+    if (given->covariance == NULL) {
+        return ERR_OK;
+    }
+    size_t n = (size_t)given->n;
+    double *l = mem_dup(given->covariance, n * n * sizeof *l);
+    if (l == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a covariance of %d parameters", given->n);
+    }
+    if (!linalg_cholesky(given->n, l)) {
+        mem_free(l);
+        return err_set(err, ERR_INVALID, "chains: the covariance is not positive definite");
+    }
+    *factor = l;
+    return ERR_OK;
+}
+
+enum err_code solver_chain_given_begin(const struct solver_chain_proposals *proposals,
+                                       const struct target *target, struct sampler *sampler,
+                                       struct err *err)
+{
+    const struct solver_given *given = proposals->given;
+    size_t n = (size_t)given->n;
+    double *cov = mem_dup(given->covariance, n * n * sizeof *cov);
+    if (cov == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a covariance of %d parameters", given->n);
+    }
+    for (size_t i = 0; i < n * n; i++) {
+        cov[i] /= sampler_amcmc_scale(proposals->settings->gamma, given->n);
+    }
+    const struct sampler_start start = {
+        .q0 = proposals->point, .count = 1, .mean = proposals->point, .cov = cov};
+    err_kept(sampler_begin(sampler, proposals->settings, target, &start, proposals->rng, err));
+    mem_free(cov);
+    return err->code;
+}
+
+enum err_code solver_check_given(const struct solver_given *given, int n_params, struct err *err)
+{
+    double *factor = NULL;
+    if (given->n != n_params) {
+        return err_set(err, ERR_INVALID,
+                       "chains: starts and covariance are of %d parameters, the chains have %d: "
+                       "those of the network and, where the noise is learned, one for each output",
+                       given->n, n_params);
+    }
+    for (size_t i = 0; given->covariance != NULL && i < (size_t)given->n; i++) {
+        for (size_t j = 0; j < i; j++) {
+            double a = given->covariance[i * (size_t)given->n + j];
+            double b = given->covariance[j * (size_t)given->n + i];
+            if (fabs(a - b) > 1e-9 * fmax(fabs(a), fabs(b))) {
+                return err_set(err, ERR_INVALID,
+                               "chains: the covariance is not symmetric: %g at [%zu][%zu], %g at "
+                               "[%zu][%zu]",
+                               a, i, j, b, j, i);
+            }
+        }
+    }
+    err_kept(solver_chain_given_factor(given, &factor, err));
+    mem_free(factor);
+    return err->code;
 }

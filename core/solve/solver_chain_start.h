@@ -37,6 +37,29 @@ enum err_code solver_chain_start_whiten(const struct solver_problem *problem,
                                         const struct solver_chain *chain,
                                         struct whitened *coordinates, struct err *err) MUST_CHECK;
 
+/*
+ * *factor <- L [n x n] (mem) of a given covariance L L'; NULL: none is given. ERR_INVALID: it is
+ * not positive definite; ERR_NOMEM.
+ */
+enum err_code solver_chain_given_factor(const struct solver_given *given, double **factor,
+                                        struct err *err) MUST_CHECK;
+
+/* What a given covariance is to amcmc. */
+struct solver_chain_proposals {
+    const struct solver_given *given;
+    const struct sampler_settings *settings;
+    const double *point; /* [n] where the chain begins */
+    struct rng *rng;
+};
+
+/*
+ * Begins amcmc with proposals N(0, C) of the given covariance C, until what it has seen of the
+ * chain takes their place, as QUiNN's with cov_ini. Errors of sampler_begin.
+ */
+enum err_code solver_chain_given_begin(const struct solver_chain_proposals *proposals,
+                                       const struct target *target, struct sampler *sampler,
+                                       struct err *err) MUST_CHECK;
+
 /* Does the start know more of the posterior's spread than that many warm-up steps would show? */
 bool solver_chain_start_knows(const struct solver_start *start, int warmup);
 

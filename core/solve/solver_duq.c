@@ -373,6 +373,7 @@ static enum err_code check_size(const struct solver_settings *settings, const st
 const struct solver_ops solver_duq_ops = {
     .poor_for_few = true,
     .run = run_duq,
+    .weighs = true,
     .check_size = check_size,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
@@ -381,6 +382,7 @@ const struct solver_ops solver_duq_ops = {
     .squared_error = true,
     .random_loss = true,
     .needs_pre = true,
+    .needs_outer_bias = true,
     .check_start = check_duq_start,
     .groups = "members.best_loss",
 };

@@ -32,7 +32,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     struct solver_members *members = &ensemble->members;
     const struct solver_problem *p = members->tasks.problem;
     struct objective_loss loss = {.net = NULL};
-    struct solver_rows rows = {.x = NULL};
+    struct solver_rows rows = {.room = {.x = NULL}};
     (void)worker;
     if (solver_rows_choose(&rows, p, members->settings->dfrac, member, err) == ERR_OK &&
         objective_loss_init(&loss, &ensemble->objective, p->net, err) == ERR_OK) {
@@ -162,6 +162,8 @@ static enum err_code run_ensemble(const struct solver_problem *problem,
 
 const struct solver_ops solver_ensemble_ops = {
     .run = run_ensemble,
+    .weighs = true,
+    .terms = true,
     .draws = DRAWS_ARE_MEMBERS,
     .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,

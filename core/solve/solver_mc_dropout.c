@@ -138,11 +138,7 @@ static struct data sub_batch(const struct data *rows, int s)
 {
     int first = (int)((long)rows->n * s / SUB_BATCHES);
     int end = (int)((long)rows->n * (s + 1) / SUB_BATCHES);
-    struct data part = *rows;
-    part.n = end - first;
-    part.x += (size_t)first * (size_t)rows->d;
-    part.y += (size_t)first * (size_t)rows->o;
-    return part;
+    return data_part(rows, first, end - first);
 }
 
 /* Loss of the masked network, its gradient by the parameters in self->part. */
@@ -326,6 +322,8 @@ static bool find_network(const struct solver_start *start, int n, const double *
 const struct solver_ops solver_mc_dropout_ops = {
     .poor_for_few = true,
     .run = run_dropout,
+    .weighs = true,
+    .terms = true,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_ALL,

@@ -3,7 +3,7 @@
  * Markov chains on the posterior of all parameters, by one of core/sample/sampler's methods:
  * adaptive Metropolis, Langevin, Hamiltonian Monte Carlo, No-U-Turn.
  *
- * The target is the objective of the beliefs (core/fit/objective) on all rows: likelihood and,
+ * The target is the objective of the beliefs (core/losses/objective) on all rows: likelihood and,
  * unless the prior is flat, prior. When the noise is learned its log s_j are sampled with the
  * network's parameters; a draw of the result has the network's alone, and the result's noise_sigma
  * is the root of the mean variance over draws.
@@ -52,7 +52,10 @@ struct chains {
     int steps;                     /* of a chain, warm-up included */
     bool fits;                     /* the mode, before the chains */
     struct solver_chain_mode mode; /* params NULL: random starts */
+    double *given_factor;          /* [stride x stride] of a given covariance; NULL: none; mem */
     double *vectors;               /* [chains draws x stride] */
+    double *log_posterior;         /* [chains draws] */
+    double *acceptance;            /* [chains draws] of the step that led to the draw */
     struct mcmc_chain *stats;      /* [chains] */
 };
 
@@ -60,8 +63,9 @@ struct chains {
 struct chain {
     struct chains *all;
     int number;
-    int kept;        /* draws so far */
-    double *vectors; /* [draws x stride] of this chain */
+    int kept;                           /* draws so far */
+    double *vectors;                    /* [draws x stride] of this chain */
+    double *log_posterior, *acceptance; /* [draws] of this chain */
     struct mcmc_chain *stats;
     struct logpost logpost;
     struct whitened white;   /* coordinates of the sampler; factor NULL: the parameters are */
@@ -120,32 +124,76 @@ static enum err_code start_from_earlier(struct chain *chain, struct err *err)
     return err->code;
 }
 
+/* The point [stride] near which a chain begins: given, the mode, or at random. */
+static void find_point(struct chain *chain, double *point)
+{
+    const struct chains *all = chain->all;
+    const struct solver_problem *p = all->tasks.problem;
+    size_t stride = (size_t)all->stride;
+    if (p->given != NULL && p->given->n_starts > 0) {
+        int at = chain->number % p->given->n_starts;
+        memcpy(point, p->given->starts + (size_t)at * stride, stride * sizeof *point);
+    } else if (all->mode.params != NULL) {
+        memcpy(point, all->mode.params, stride * sizeof *point);
+    } else {
+        fit_init_params(p->net, all->settings->init_factor, &chain->rng, point);
+        for (int k = p->net->n_params; k < all->stride; k++) {
+            point[k] = OBJECTIVE_LOG_S_MEAN;
+        }
+    }
+}
+
 static enum err_code start_sampler(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct solver_problem *p = all->tasks.problem;
-    if (p->start != NULL && chain->white.factor == NULL) {
+    bool exact = p->given != NULL && p->given->n_starts > 0;
+    if (p->start != NULL && p->given == NULL && chain->white.factor == NULL) {
         return start_from_earlier(chain, err);
     }
-    double *start = mem_alloc_array((size_t)all->stride, sizeof *start);
+    double *start = mem_zalloc_array((size_t)all->stride, sizeof *start);
     if (start == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
     }
     if (chain->white.factor != NULL) {
-        for (int k = 0; k < all->stride; k++) {
+        for (int k = 0; !exact && k < all->stride; k++) {
             start[k] = all->settings->start_spread * rng_normal(&chain->rng);
         }
-    } else if (all->mode.params != NULL) {
-        memcpy(start, all->mode.params, (size_t)all->stride * sizeof *start);
-        scatter(all, all->settings->start_spread, &chain->rng, start);
     } else {
-        fit_init_params(p->net, all->settings->init_factor, &chain->rng, start);
-        for (int k = p->net->n_params; k < all->stride; k++) {
-            start[k] = OBJECTIVE_LOG_S_MEAN;
+        find_point(chain, start);
+        if (!exact && all->mode.params != NULL) {
+            scatter(all, all->settings->start_spread, &chain->rng, start);
         }
     }
-    err_kept(sampler_init(&chain->sampler, &all->sampler, &chain->target, start, &chain->rng, err));
+    if (all->given_factor != NULL && chain->white.factor == NULL) {
+        const struct solver_chain_proposals proposals = {p->given, &all->sampler, start,
+                                                         &chain->rng};
+        err_kept(solver_chain_given_begin(&proposals, &chain->target, &chain->sampler, err));
+    } else {
+        err_kept(
+            sampler_init(&chain->sampler, &all->sampler, &chain->target, start, &chain->rng, err));
+    }
     mem_free(start);
+    return err->code;
+}
+
+/* The coordinates of a chain: those of a given covariance around its start, or solver_chain_mode's.
+ * amcmc needs none. */
+static enum err_code find_coordinates(struct chain *chain, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct solver_chain which = {.kind = all->sampler.kind,
+                                       .n_params = all->stride,
+                                       .number = chain->number,
+                                       .n_chains = all->settings->chains};
+    if (all->tasks.problem->given == NULL) {
+        return solver_chain_mode_whiten(&all->mode, all->tasks.problem, &which, &chain->white, err);
+    }
+    if (all->given_factor != NULL && sampler_uses_gradients(all->sampler.kind) &&
+        whitened_init(&chain->white, all->stride, all->stride, err) == ERR_OK) {
+        chain->white.factor = all->given_factor;
+        find_point(chain, chain->white.mean);
+    }
     return err->code;
 }
 
@@ -177,6 +225,8 @@ static enum err_code save_chain(const struct chain *chain, struct err *err)
     bytes_put_i64(&w, energy->n);
     bytes_put_f64(&w, numbers, sizeof numbers / sizeof *numbers);
     bytes_put_f64(&w, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+    bytes_put_f64(&w, chain->log_posterior, (size_t)chain->kept);
+    bytes_put_f64(&w, chain->acceptance, (size_t)chain->kept);
     bytes_put(&w, chain->begun.data, chain->begun.size);
     replay_save(&chain->replay, &w);
     return checkpoint_save(chain->all->tasks.problem->checkpoint, chain->number, &w, err);
@@ -248,6 +298,8 @@ static void read_counts(struct chain *chain, struct bytes_reader *r)
     stats->energy.change = numbers[6];
     stats->energy.last = numbers[7];
     bytes_get_f64(r, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+    bytes_get_f64(r, chain->log_posterior, (size_t)chain->kept);
+    bytes_get_f64(r, chain->acceptance, (size_t)chain->kept);
 }
 
 /* *begun: a sampler was loaded, at the beginning of a step. Otherwise the search for its first step
@@ -302,6 +354,8 @@ static void count_step(struct chain *chain, const struct sampler_info *info)
         } else {
             memcpy(draw, chain->sampler.q, (size_t)all->stride * sizeof *draw);
         }
+        chain->log_posterior[chain->kept] = chain->sampler.logp;
+        chain->acceptance[chain->kept] = info->accept;
         chain->kept++;
     }
 }
@@ -388,17 +442,15 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     const struct solver_problem *p = all->tasks.problem;
     struct chain chain = {
         .all = all, .number = number, .stats = &all->stats[number], .failure = ERR_INIT};
-    const struct solver_chain which = {.kind = all->sampler.kind,
-                                       .n_params = all->stride,
-                                       .number = number,
-                                       .n_chains = all->settings->chains};
     bool resumed = false;
     (void)worker;
     chain.vectors =
         all->vectors + (size_t)number * (size_t)all->settings->draws * (size_t)all->stride;
+    chain.log_posterior = all->log_posterior + (size_t)number * (size_t)all->settings->draws;
+    chain.acceptance = all->acceptance + (size_t)number * (size_t)all->settings->draws;
     rng_init(&chain.rng, p->seed, RNG_CHAIN, (uint32_t)number);
     if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK ||
-        solver_chain_mode_whiten(&all->mode, p, &which, &chain.white, err) != ERR_OK) {
+        find_coordinates(&chain, err) != ERR_OK) {
         goto done;
     }
     set_target(&chain);
@@ -448,6 +500,8 @@ static enum err_code collect_results(struct chains *all, struct solver_result *r
         .trees = sampler_builds_trees(all->sampler.kind),
         .vectors = all->vectors,
         .chains = all->stats,
+        .log_posterior = all->log_posterior,
+        .acceptance = all->acceptance,
     };
     struct solver_problem of_noise = *p;
     if (all->mode.sigmas != NULL) {
@@ -469,37 +523,6 @@ static enum err_code collect_results(struct chains *all, struct solver_result *r
     return ERR_OK;
 }
 
-static struct sampler_settings sampler_settings_of(enum sampler_kind kind,
-                                                   const struct solver_settings *s)
-{
-    return (struct sampler_settings){
-        .kind = kind,
-        .warmup = s->warmup,
-        .epsilon = s->epsilon,
-        .target_accept = s->target_accept,
-        .adapt_step = s->adapt_step,
-        .adapt_mass = s->adapt_mass,
-        .leapfrog_steps = s->leapfrog_steps,
-        .jitter = s->jitter,
-        .max_depth = s->max_depth,
-        .gamma = s->gamma,
-        .t0 = s->t0,
-        .tadapt = s->tadapt,
-    };
-}
-
-static enum err_code count_steps(const struct solver_settings *s, int *steps, struct err *err)
-{
-    long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
-    if (all > INT_MAX) {
-        return err_set(err, ERR_LIMIT,
-                       "warmup + draws * thin is %lld steps of a chain, at most %d are possible",
-                       all, INT_MAX);
-    }
-    *steps = (int)all;
-    return ERR_OK;
-}
-
 static enum err_code allocate_draws(struct chains *all, struct err *err)
 {
     const struct solver_settings *s = all->settings;
@@ -507,21 +530,33 @@ static enum err_code allocate_draws(struct chains *all, struct err *err)
     size_t m = (size_t)s->chains * (size_t)s->draws;
     all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
     all->stats = mem_zalloc_array((size_t)s->chains, sizeof *all->stats);
-    if (all->vectors == NULL || all->stats == NULL) {
+    all->log_posterior = mem_alloc_array(m, sizeof *all->log_posterior);
+    all->acceptance = mem_alloc_array(m, sizeof *all->acceptance);
+    if (all->vectors == NULL || all->stats == NULL || all->log_posterior == NULL ||
+        all->acceptance == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %zu draws of %zu parameters", m, stride);
     }
     return ERR_OK;
 }
 
-static enum err_code run_chains(enum sampler_kind kind, const struct solver_problem *problem,
-                                const struct solver_settings *settings,
-                                struct solver_result *result, struct err *err)
+static enum err_code check_given(struct chains *all, struct err *err)
+{
+    const struct solver_given *given = all->tasks.problem->given;
+    return given == NULL || solver_check_given(given, all->stride, err) != ERR_OK
+               ? err->code
+               : solver_chain_given_factor(given, &all->given_factor, err);
+}
+
+enum err_code solver_mcmc_run(enum sampler_kind kind, const struct solver_problem *problem,
+                              const struct solver_settings *settings, struct solver_result *result,
+                              struct err *err)
 {
     struct chains all = {.settings = settings,
-                         .sampler = sampler_settings_of(kind, settings),
+                         .sampler = solver_mcmc_settings(kind, settings),
                          .objective = solver_objective(problem)};
     bool evidence = settings->hyperparameters == HYPER_EVIDENCE;
-    all.fits = evidence || (settings->epochs > 0 && problem->start == NULL);
+    bool starts = problem->given != NULL && problem->given->n_starts > 0;
+    all.fits = evidence || (settings->epochs > 0 && problem->start == NULL && !starts);
     int n_tasks = settings->chains + (all.fits ? solver_chain_mode_tasks(settings) : 0);
     if (evidence) {
         all.objective.kind = OBJECTIVE_NLP;
@@ -531,70 +566,22 @@ static enum err_code run_chains(enum sampler_kind kind, const struct solver_prob
         all.sampler.adapt_mass = false;
     }
     all.stride = objective_n_params(&all.objective, problem->net);
-    if (count_steps(settings, &all.steps, err) != ERR_OK ||
+    if (solver_mcmc_count(settings, &all.steps, err) != ERR_OK ||
         solver_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
         return err->code;
     }
-    if (allocate_draws(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
+    if (check_given(&all, err) == ERR_OK && allocate_draws(&all, err) == ERR_OK &&
+        find_mode(&all, &result->report, err) == ERR_OK &&
         ranks_run(problem->checkpoint, problem->n_threads, settings->chains, run_chain, &all,
                   err) == ERR_OK) {
         err_kept(collect_results(&all, result, err));
     }
     mem_free(all.vectors);
+    mem_free(all.given_factor);
     mem_free(all.stats);
+    mem_free(all.log_posterior);
+    mem_free(all.acceptance);
     solver_chain_mode_release(&all.mode);
     solver_tasks_release(&all.tasks);
     return err->code;
 }
-
-/* The optimal acceptance of Langevin's proposals: Roberts and Rosenthal 1998. */
-static void set_mala_defaults(struct solver_settings *settings)
-{
-    settings->target_accept = 0.574;
-}
-
-/* Vectors of a trajectory, counted for nuts, which needs the most: some for each level of a
- * tree. */
-static double trajectory_values(const struct solver_settings *s, const struct resnet *net,
-                                int n_threads)
-{
-    double threads = n_threads < s->chains ? n_threads : s->chains;
-    return threads * (40.0 + 10.0 * s->max_depth) * net->n_params;
-}
-
-/* Covariance and factor of each chain, and both again in a checkpoint. */
-static double covariance_values(const struct solver_settings *s, const struct resnet *net,
-                                int n_threads)
-{
-    double k = net->n_params;
-    double threads = n_threads < s->chains ? n_threads : s->chains;
-    return threads * 4.0 * k * k;
-}
-
-static enum err_code check_steps(const struct solver_settings *settings, struct err *err)
-{
-    int steps = 0;
-    return count_steps(settings, &steps, err);
-}
-
-#define CHAINS(code, name, set, memory)                                                            \
-    static enum err_code run_##name(const struct solver_problem *problem,                          \
-                                    const struct solver_settings *settings,                        \
-                                    struct solver_result *result, struct err *err)                 \
-    {                                                                                              \
-        return run_chains(SAMPLER_##code, problem, settings, result, err);                         \
-    }                                                                                              \
-    const struct solver_ops solver_##name##_ops = {.run = run_##name,                              \
-                                                   .values = memory,                               \
-                                                   .draws = DRAWS_OF_CHAINS,                       \
-                                                   .one_member = true,                             \
-                                                   .set_defaults = set,                            \
-                                                   .validate = check_steps,                        \
-                                                   .noises = NOISES_ALL,                           \
-                                                   .noise = NOISE_LEARNED,                         \
-                                                   .groups = "chains.accept"}
-
-CHAINS(AMCMC, amcmc, NULL, covariance_values);
-CHAINS(MALA, mala, set_mala_defaults, trajectory_values);
-CHAINS(HMC, hmc, NULL, trajectory_values);
-CHAINS(NUTS, nuts, NULL, trajectory_values);

@@ -34,6 +34,9 @@ struct solver_ops {
     enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
     bool random_loss; /* its loss draws random numbers, so L-BFGS cannot minimise it */
 
+    bool weighs; /* its loss takes rows with weights, and noise of their own */
+    bool terms;  /* and terms of loss_terms.h */
+
     bool poor_for_few; /* of few smooth rows it learns far less than they tell (solver_advice.c) */
 
     /* Noise. */
@@ -42,8 +45,9 @@ struct solver_ops {
     bool squared_error;    /* with estimated noise it minimises the squared error */
 
     /* Network and prior. */
-    bool needs_prior;    /* not a flat one */
-    bool needs_pre;      /* layer_pre */
+    bool needs_prior; /* not a flat one */
+    bool needs_pre;   /* layer_pre */
+    bool needs_outer_bias;
     bool needs_post;     /* layer_post */
     bool needs_no_final; /* final none */
 
@@ -249,7 +253,7 @@ enum err_code solver_check_gaussian(const struct gauss_mixture *mixture, int n_p
 /* A member's own rows: all of them, or a random share gathered into x and y. */
 struct solver_rows {
     struct data data;
-    double *x, *y; /* mem, or NULL */
+    struct data_room room; /* empty: all of them */
 };
 
 /* floor(dfrac n) of the problem's rows, of the stream (seed, RNG_SPLIT, member + 1). ERR_INVALID
@@ -257,6 +261,16 @@ struct solver_rows {
 enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_problem *problem,
                                  double dfrac, int member, struct err *err) MUST_CHECK;
 void solver_rows_release(struct solver_rows *rows);
+
+/*
+ * Compares the gradient of the loss that the beliefs make, at member 0's start and at most
+ * SOLVER_CHECKED_ROWS rows, with differences (losses/gradient_check.h); the report has the largest
+ * error ("gradient_check"). ERR_NUMERIC when it is too large, ERR_NOMEM, ERR_CANCELLED.
+ */
+#define SOLVER_CHECKED_ROWS 256
+enum err_code solver_check_gradient(const struct solver_problem *problem,
+                                    const struct solver_settings *settings, struct report *report,
+                                    struct err *err) MUST_CHECK;
 
 /* ---- advice (solver_advice.c) ---- */
 

@@ -26,6 +26,7 @@
 
 #include "base/mem.h"
 
+#include <math.h>
 #include <string.h>
 
 struct rms {
@@ -40,7 +41,13 @@ static double *perturb_targets(const struct data *rows, const double *sigmas, st
     size_t count = (size_t)rows->n * (size_t)rows->o;
     double *y = mem_alloc_array(count, sizeof *y);
     for (size_t i = 0; y != NULL && i < count; i++) {
-        y[i] = rows->y[i] + sigmas[i % (size_t)rows->o] * rng_normal(rng);
+        size_t row = i / (size_t)rows->o;
+        double sigma = rows->sigmas != NULL ? rows->sigmas[i] : sigmas[i % (size_t)rows->o];
+        if (rows->weights != NULL) { /* a row that counts twice has half the variance */
+            sigma /= rows->weights[row] > 0.0 ? sqrt(rows->weights[row]) : 1.0;
+        }
+        /* Where the row misses the output its sigma may be missing too. */
+        y[i] = rows->y[i] + sigma * rng_normal(rng);
     }
     return y;
 }
@@ -52,7 +59,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     const struct solver_problem *p = members->tasks.problem;
     struct objective objective = rms->objective;
     struct objective_loss loss = {.net = NULL};
-    struct solver_rows rows = {.x = NULL};
+    struct solver_rows rows = {.room = {.x = NULL}};
     double *anchor = rms->anchors + (size_t)member * (size_t)p->net->n_params;
     double *targets = NULL;
     struct rng rng;
@@ -114,6 +121,8 @@ static enum err_code run_rms(const struct solver_problem *problem,
 const struct solver_ops solver_rms_ops = {
     .poor_for_few = true,
     .run = run_rms,
+    .weighs = true,
+    .terms = true,
     .draws = DRAWS_ARE_MEMBERS,
     .noises = NOISES_ALL,
     .noise = NOISE_LEARNED,

@@ -60,7 +60,7 @@ struct walk {
     double *grad;    /* [n_params] */
     double *columns; /* [rank x K], snapshot i in row i % rank */
     int *order;      /* [n] */
-    double *x, *y;   /* minibatch */
+    struct data_room room; /* of a minibatch */
     /* The current epoch. */
     struct rng begun; /* the random numbers when it began */
     int first;        /* first row of the next minibatch; 0: the epoch has not begun */
@@ -224,12 +224,7 @@ static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err
     while (walk->first < train->n) {
         int first = walk->first;
         int n = train->n - first < walk->swag->batch ? train->n - first : walk->swag->batch;
-        struct data rows = *train;
-        rows.n = n;
-        rows.x = walk->x;
-        rows.y = walk->y;
-        data_gather(train->x, train->d, walk->order + first, n, walk->x);
-        data_gather(train->y, train->o, walk->order + first, n, walk->y);
+        struct data rows = data_room_take(&walk->room, train, walk->order + first, n);
         double value = objective_loss_eval(&walk->loss, &rows, walk->params, walk->grad);
         if (cancel_is_requested(p->cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in swag epoch %d", walk->epoch + 1);
@@ -268,7 +263,6 @@ static enum err_code walk_init(struct walk *walk, struct swag *swag, int member,
     const struct solver_settings *s = swag->members.settings;
     struct optim_settings sgd = s->optim;
     size_t k = (size_t)p->net->n_params;
-    size_t batch = (size_t)swag->batch;
     *walk = (struct walk){.swag = swag, .member = member};
     walk->params = solver_members_params(&swag->members, member);
     sgd.kind = OPTIM_SGD;
@@ -281,13 +275,11 @@ static enum err_code walk_init(struct walk *walk, struct swag *swag, int member,
     walk->grad = mem_alloc_array((size_t)swag->members.n_params, sizeof *walk->grad);
     walk->columns = mem_zalloc_array(k * (size_t)swag->rank, sizeof *walk->columns);
     walk->order = mem_alloc_array((size_t)p->train.n, sizeof *walk->order);
-    walk->x = mem_alloc_array(batch * (size_t)p->train.d, sizeof *walk->x);
-    walk->y = mem_alloc_array(batch * (size_t)p->train.o, sizeof *walk->y);
     if (walk->mean == NULL || walk->m2 == NULL || walk->grad == NULL || walk->columns == NULL ||
-        walk->order == NULL || walk->x == NULL || walk->y == NULL) {
+        walk->order == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the trajectory of a member");
     }
-    return ERR_OK;
+    return data_room_init(&walk->room, &p->train, swag->batch, err);
 }
 
 static void walk_release(struct walk *walk)
@@ -299,8 +291,7 @@ static void walk_release(struct walk *walk)
     mem_free(walk->grad);
     mem_free(walk->columns);
     mem_free(walk->order);
-    mem_free(walk->x);
-    mem_free(walk->y);
+    data_room_release(&walk->room);
 }
 
 /* The Gaussian of a finished walk. */
@@ -445,6 +436,8 @@ static double values_held(const struct solver_settings *s, const struct resnet *
 const struct solver_ops solver_swag_ops = {
     .poor_for_few = true,
     .run = run_swag,
+    .weighs = true,
+    .terms = true,
     .values = values_held,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,

@@ -3,6 +3,7 @@
 #include "solve/solver_priv.h"
 
 #include "base/mem.h"
+#include "losses/gradient_check.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,6 +72,7 @@ struct objective solver_objective(const struct solver_problem *problem)
         .noise_sigmas = b->noise_sigmas,
         .prior_sigmas = b->prior_sigmas,
         .n_total = problem->train.n,
+        .terms = problem->terms,
         .cancel = problem->cancel,
     };
 }
@@ -173,6 +175,65 @@ enum err_code solver_fit_map(const struct solver_part *part, double *params,
 {
     struct objective objective = solver_objective(part->tasks->problem);
     return solver_fit_objective(part, &objective, params, result, err);
+}
+
+/* ---- the check of a gradient ---- */
+
+/* A wrong term is off by much more, rounding by less than 1e-7. */
+#define GRADIENT_TOLERANCE 1e-5
+
+struct checked {
+    struct objective_loss loss;
+    struct data rows;
+};
+
+static double checked_loss(void *ctx, const double *params, double *grad)
+{
+    struct checked *self = ctx;
+    return objective_loss_eval(&self->loss, &self->rows, params, grad);
+}
+
+static enum err_code judge_gradient(const struct solver_problem *problem, double error,
+                                    struct report *report, struct err *err)
+{
+    if (cancel_is_requested(problem->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled while the gradient was checked");
+    }
+    if (!(error <= GRADIENT_TOLERANCE)) {
+        return err_set(err, ERR_NUMERIC,
+                       "gradient_check: the gradient of the loss differs from differences by %.3g "
+                       "of its size, more than %.3g",
+                       error, GRADIENT_TOLERANCE);
+    }
+    return report_add_number(report, "gradient_check", error, err);
+}
+
+enum err_code solver_check_gradient(const struct solver_problem *problem,
+                                    const struct solver_settings *settings, struct report *report,
+                                    struct err *err)
+{
+    const struct objective objective = solver_objective(problem);
+    const struct data *train = &problem->train;
+    int n = objective_n_params(&objective, problem->net);
+    int rows = train->n < SOLVER_CHECKED_ROWS ? train->n : SOLVER_CHECKED_ROWS;
+    struct checked self = {.rows = data_part(train, 0, rows)};
+    double error = 0.0;
+    struct rng rng;
+    double *params = mem_alloc_array((size_t)n, sizeof *params);
+    if (params == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to check a gradient of %d parameters", n);
+    }
+    rng_init(&rng, problem->seed, RNG_CHECK, 0);
+    if (objective_loss_init(&self.loss, &objective, problem->net, err) == ERR_OK) {
+        solver_start(problem, settings, 0, n, params);
+        const struct gradient_check check = {checked_loss, &self, n, params};
+        if (gradient_check_run(&check, &rng, &error, err) == ERR_OK) {
+            err_kept(judge_gradient(problem, error, report, err));
+        }
+    }
+    objective_loss_release(&self.loss);
+    mem_free(params);
+    return err->code;
 }
 
 enum err_code solver_report_fits(struct report *report, int n, const struct fit_result *fits,

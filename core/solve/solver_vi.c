@@ -271,6 +271,8 @@ static enum err_code run_vi(const struct solver_problem *problem,
 const struct solver_ops solver_vi_ops = {
     .poor_for_few = true,
     .run = run_vi,
+    .weighs = true,
+    .terms = true,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_ALL,

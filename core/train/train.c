@@ -54,7 +54,9 @@ static enum err_code split_parts(struct trainee *t, struct err *err)
 {
     struct train_rows *const parts[] = {
         [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
-    return train_rows_split(t->run->spec, &t->run->data, parts, err);
+    return train_rows_split(t->run->spec, &t->run->data, parts, err) == ERR_OK
+               ? train_noise_of_rows(t, err)
+               : err->code;
 }
 
 /* The training rows in a fold, or those in all others; scaled. */
@@ -186,6 +188,7 @@ static enum err_code solve_part(const struct trainee *t, int fold, const struct 
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
     double share = (1.0 - start) / (double)t->n_folds;
+    const struct solver_given given = train_given(&spec->chains);
     struct train_part part = {.run = t->run,
                               .number = fold + 1,
                               .from = start + share * fold,
@@ -198,6 +201,8 @@ static enum err_code solve_part(const struct trainee *t, int fold, const struct 
                     .noise_sigmas = t->noise_sigmas,
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
+        .terms = t->terms.terms,
+        .given = spec->chains.n > 0 ? &given : NULL,
         .start = t->warm.start,
         .all_members = t->n_folds > 1, /* folds have equally many draws */
         /* Folds differ in their random numbers too. */
@@ -502,6 +507,13 @@ static enum err_code add_feasible(struct trainee *t, struct err *err)
     return train_feasible(t, trainee_scoring(t, SCORE_FOLDS + 2 * t->n_folds).task, err);
 }
 
+static enum err_code make_terms(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    const struct data rows = train_rows_user(&t->train);
+    return train_terms_make(&spec->roles, &spec->settings, t->model, &rows, &t->terms, err);
+}
+
 /* What follows once the model is there: it is published, scored and judged. */
 static enum err_code finish_model(struct trainee *t, struct train_field *field, struct err *err)
 {
@@ -532,7 +544,7 @@ enum err_code train_run_coefficients(const struct train_run *run, struct train_f
         scale_rows(&t, err) != ERR_OK || train_facts_warn(&t, err) != ERR_OK ||
         train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
-        train_noise_begin(&t, err) != ERR_OK ||
+        make_terms(&t, err) != ERR_OK || train_noise_begin(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
         add_feasible(&t, err) != ERR_OK || finish_model(&t, field, err) != ERR_OK) {
         model_unref(t.model);
@@ -547,5 +559,7 @@ done:
     mem_free(t.fold);
     mem_free(t.prior_sigmas);
     mem_free(t.noise_sigmas);
+    mem_free(t.own_sigmas);
+    train_terms_release(&t.terms);
     return err->code;
 }

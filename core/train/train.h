@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "model/reduction_spec.h"
 #include "solve/solver.h"
+#include "train/train_roles.h"
 
 enum train_start {
     TRAIN_COLD, /* at random */
@@ -35,14 +36,29 @@ struct train_calibration {
     bool normalised; /* scores over the predicted standard deviation */
 };
 
+/* Where chains begin and how they move (solver_given); arrays are mem. */
+struct train_chains {
+    int n;              /* parameters */
+    int n_starts;       /* 0: none are given */
+    double *starts;     /* [n_starts x n] */
+    double *covariance; /* [n x n]; NULL: none */
+};
+
+#define TRAIN_MAX_STARTS 256
+/* Numbers of both, which the version keeps with its settings, in a text of MODEL_MAX_TEXT_BYTES. */
+#define TRAIN_MAX_GIVEN 36000
+
 /* Release with train_spec_release; a copy borrows. */
 struct train_spec {
     struct arch arch; /* inputs and outputs 0: taken from the data */
     enum solver_kind solver;
     struct solver_settings settings;
     enum noise_kind noise;
-    int n_noise_sigmas;   /* noise given: 1 or o; else 0 */
-    double *noise_sigmas; /* user's units (of a log output: of its logarithm); mem */
+    int n_noise_sigmas;       /* noise given: 1 or o; else 0 */
+    double *noise_sigmas;     /* user's units (of a log output: of its logarithm); mem */
+    struct train_roles roles; /* columns that are no targets, constraints; those of columns have
+                                 been taken when a run begins, whose data have what they say */
+    struct train_chains chains;
     struct train_prior prior;
     struct train_calibration calibration;
     enum scaler_kind input_scaling;
@@ -123,7 +139,9 @@ struct train_cross;
 struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data; /* all rows, user's units; x is finite, y finite or, where a row misses an
-                         output, NaN; `present` is found, not taken from here */
+                         output, NaN; `present` and mean_weight are found, not taken from here.
+                         Where rows have weights, noise and derivatives of their own, and kept
+                         ones, these count (fit/data.h); noise of rows is "given" */
     const unsigned char
         *failed;              /* [data.n] 1: the run failed; NULL: those without any output did */
     struct space *space;      /* of these rows, kept with the model; NULL: none */

@@ -313,7 +313,7 @@ enum err_code train_feasible(struct trainee *t, int first_task, struct err *err)
         mem_free(role);
         return err->code;
     }
-    train_rows_assign(run->spec, &groups, run->data.n, role);
+    train_rows_assign(run->spec, &groups, &run->data, role);
     row_groups_release(&groups);
     if (take_runs(t, role, SPLIT_TRAIN, &train, err) == ERR_OK &&
         take_runs(t, role, SPLIT_KEPT, &kept, err) == ERR_OK) {

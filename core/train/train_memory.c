@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/train_memory.h"
 
-#include "fit/objective.h"
+#include "losses/objective.h"
 #include "model/reduction_fit.h"
 
 #include <math.h>

@@ -75,6 +75,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .train = train_rows_scaled(&t->train),
         .validation = train_rows_scaled(&t->kept),
         .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
+        .terms = t->terms.terms,
         .start = t->warm.start,
         .seed = (uint64_t)spec->seed,
     };
@@ -92,6 +93,52 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
     }
     mem_free(params);
     return err->code;
+}
+
+enum err_code train_noise_of_rows(struct trainee *t, struct err *err)
+{
+    const struct data rows = train_rows_user(&t->train);
+    const struct train_roles *roles = &t->run->spec->roles;
+    if ((rows.sigmas == NULL && train_roles_have(roles, TRAIN_SIGMA)) ||
+        (rows.weights == NULL && train_roles_have(roles, TRAIN_WEIGHT)) ||
+        (rows.jacobian == NULL && train_roles_have(roles, TRAIN_DERIVATIVE)) ||
+        (rows.kept == NULL && train_roles_have(roles, TRAIN_VALIDATION))) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "columns: rows with columns of these roles are needed");
+    }
+    if (rows.sigmas == NULL) {
+        return ERR_OK;
+    }
+    if (t->run->spec->noise != NOISE_GIVEN) {
+        return err_set(err, ERR_INVALID,
+                       "rows have noise of their own, and the noise is %s, not "
+                       "given",
+                       noise_kind_name(t->run->spec->noise));
+    }
+    t->own_sigmas = mem_zalloc_array((size_t)rows.o, sizeof *t->own_sigmas);
+    if (t->own_sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    for (int j = 0; j < rows.o; j++) {
+        double sum = 0.0;
+        int n = 0;
+        for (int i = 0; i < rows.n; i++) {
+            size_t cell = (size_t)i * (size_t)rows.o + (size_t)j;
+            if (!isnan(rows.y[cell])) {
+                /* hypot: also where squares are no numbers. */
+                sum = hypot(sum, rows.sigmas[cell]);
+                n++;
+            }
+        }
+        t->own_sigmas[j] = n > 0 ? sum / sqrt((double)n) : 1.0;
+    }
+    t->own_spec = *t->run->spec;
+    t->own_spec.n_noise_sigmas = rows.o;
+    t->own_spec.noise_sigmas = t->own_sigmas;
+    t->own_run = *t->run;
+    t->own_run.spec = &t->own_spec;
+    t->run = &t->own_run;
+    return ERR_OK;
 }
 
 enum err_code train_noise_begin(struct trainee *t, struct err *err)

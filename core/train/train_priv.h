@@ -12,13 +12,22 @@
 struct trainee {
     const struct train_run *run;
     struct train_rows train, kept, calibration;
-    struct train_warm warm; /* its start is NULL: cold */
-    int n_folds;            /* 1: no folds */
-    int *fold;              /* [train.n] of each training row; or NULL */
-    double *prior_sigmas;   /* [K] */
-    double *noise_sigmas;   /* [o] scaled units; NULL: not known */
-    struct model *model;    /* being made */
+    struct train_warm warm;   /* its start is NULL: cold */
+    int n_folds;              /* 1: no folds */
+    int *fold;                /* [train.n] of each training row; or NULL */
+    double *prior_sigmas;     /* [K] */
+    double *noise_sigmas;     /* [o] scaled units; NULL: not known */
+    struct train_terms terms; /* of the loss */
+    /* Where rows have noise of their own: the run with their root mean square as its given noise,
+     * which is that of a prediction. */
+    struct train_run own_run;
+    struct train_spec own_spec;
+    double *own_sigmas;  /* [o] user's units */
+    struct model *model; /* being made */
 };
+
+/* What a request gives of chains, as solvers take it. */
+struct solver_given train_given(const struct train_chains *chains);
 
 /* How rows are scored by published models: a task behind those of all solver runs. */
 struct evaluation_run trainee_scoring(const struct trainee *t, int number);
@@ -44,6 +53,10 @@ enum err_code train_facts_check_warm(const struct trainee *t, struct err *err) M
 enum err_code train_feasible(struct trainee *t, int first_task, struct err *err) MUST_CHECK;
 
 /* ---- noise (train_noise.c) ---- */
+
+/* Once the rows are in their parts: where they have noise of their own, makes of its root mean
+ * squares over those that train the given noise of the run. ERR_INVALID, ERR_NOMEM. */
+enum err_code train_noise_of_rows(struct trainee *t, struct err *err) MUST_CHECK;
 
 /* Sets noise_sigmas before the solver runs, where they are given or it needs an estimate. ERR_NOMEM
  * and errors of a fit. */

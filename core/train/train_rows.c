@@ -10,10 +10,11 @@
 
 void train_rows_release(struct train_rows *rows)
 {
-    mem_free(rows->x);
-    mem_free(rows->y);
+    data_room_release(&rows->room);
     mem_free(rows->zx);
     mem_free(rows->zy);
+    mem_free(rows->z_sigmas);
+    mem_free(rows->z_jacobian);
     mem_free(rows->places);
     *rows = (struct train_rows){.n = 0};
 }
@@ -24,21 +25,26 @@ enum err_code train_rows_take(struct train_rows *rows, const struct data *data, 
     size_t x_count = (size_t)n * (size_t)data->d;
     size_t y_count = (size_t)n * (size_t)data->o;
     *rows = (struct train_rows){.n = n, .d = data->d, .o = data->o};
-    rows->x = mem_alloc_array(x_count, sizeof *rows->x);
-    rows->y = mem_alloc_array(y_count, sizeof *rows->y);
     rows->zx = mem_alloc_array(x_count, sizeof *rows->zx);
     rows->zy = mem_alloc_array(y_count, sizeof *rows->zy);
     rows->places = mem_dup(index, (size_t)n * sizeof *index);
-    if (rows->x == NULL || rows->y == NULL || rows->zx == NULL || rows->zy == NULL ||
-        rows->places == NULL) {
+    rows->z_sigmas = data->sigmas != NULL ? mem_alloc_array(y_count, sizeof(double)) : NULL;
+    if (rows->zx == NULL || rows->zy == NULL || rows->places == NULL ||
+        (data->sigmas != NULL && rows->z_sigmas == NULL)) {
         train_rows_release(rows);
         return err_set(err, ERR_NOMEM, "no memory for %d training rows", n);
     }
-    data_gather(data->x, data->d, index, n, rows->x);
-    data_gather(data->y, data->o, index, n, rows->y);
-    struct data taken = train_rows_user(rows);
+    if (data_room_init(&rows->room, data, n, err) != ERR_OK) {
+        train_rows_release(rows);
+        return err->code;
+    }
+    struct data taken = data_room_take(&rows->room, data, index, n);
+    rows->x = rows->room.x;
+    rows->y = rows->room.y;
     data_find_holes(&taken);
+    data_find_weight(&taken);
     rows->present = taken.present;
+    rows->mean_weight = taken.mean_weight;
     return ERR_OK;
 }
 
@@ -158,16 +164,25 @@ enum err_code train_rows_check_parts(const struct train_spec *spec, int n, struc
                : err->code;
 }
 
-void train_rows_assign(const struct train_spec *spec, const struct row_groups *groups, int n,
-                       unsigned char *role)
+void train_rows_assign(const struct train_spec *spec, const struct row_groups *groups,
+                       const struct data *data, unsigned char *role)
 {
-    split_rows((uint64_t)spec->seed, groups->n, spec->validation, train_calibration_share(spec),
-               role);
-    row_groups_spread(groups, n, role);
+    double validation = data->kept != NULL ? 0.0 : spec->validation;
+    split_rows((uint64_t)spec->seed, groups->n, validation, train_calibration_share(spec), role);
+    row_groups_spread(groups, data->n, role);
+    for (int i = 0; data->kept != NULL && i < data->n; i++) {
+        if (data->kept[i]) {
+            role[i] = SPLIT_KEPT;
+        }
+    }
 }
 
-static bool has_any_output(const struct data *data, int row)
+/* Does a row say anything: has it an output, and a weight above 0? */
+static bool says_something(const struct data *data, int row)
 {
+    if (data->weights != NULL && !(data->weights[row] > 0.0)) {
+        return false;
+    }
     const double *y = data->y + (size_t)row * (size_t)data->o;
     for (int j = 0; j < data->o; j++) {
         if (!isnan(y[j])) {
@@ -177,7 +192,7 @@ static bool has_any_output(const struct data *data, int row)
     return false;
 }
 
-/* Copies the rows of one role that have an output, in their order. index: scratch for data->n
+/* Copies the rows of one role that say something, in their order. index: scratch for data->n
  * numbers. */
 static enum err_code take_role(const struct data *data, const unsigned char *role,
                                enum split_role which, int *index, struct train_rows *rows,
@@ -185,7 +200,7 @@ static enum err_code take_role(const struct data *data, const unsigned char *rol
 {
     int n = 0;
     for (int i = 0; i < data->n; i++) {
-        if (role[i] == which && has_any_output(data, i)) {
+        if (role[i] == which && says_something(data, i)) {
             index[n++] = i;
         }
     }
@@ -206,10 +221,10 @@ enum err_code train_rows_split(const struct train_spec *spec, const struct data 
     if (row_groups_find(data, &groups, err) != ERR_OK) {
         goto done;
     }
-    train_rows_assign(spec, &groups, data->n, role);
+    train_rows_assign(spec, &groups, data, role);
     row_groups_release(&groups);
     for (int i = 0; i < data->n; i++) {
-        counts[role[i]] += has_any_output(data, i);
+        counts[role[i]] += says_something(data, i);
     }
     if (check_parts(spec, counts, err) != ERR_OK) {
         goto done;
@@ -294,6 +309,56 @@ static enum err_code widen(struct train_rows *rows, struct err *err)
                             : err_set(err, ERR_NOMEM, "no memory for %d training rows", rows->n);
 }
 
+/* The noise of rows in scaled units; of a logarithm it is that of the logarithm already. */
+static void scale_sigmas(struct train_rows *rows, const struct model *model)
+{
+    for (size_t c = 0; rows->z_sigmas != NULL && c < (size_t)rows->n * (size_t)rows->o; c++) {
+        const struct scaler *s = &model->out[c % (size_t)rows->o];
+        rows->z_sigmas[c] = scaler_is_constant(s) ? 1.0 : rows->room.sigmas[c] / s->scale;
+    }
+}
+
+/* The derivatives of a cell, an output of a row, from the user's: dz_y/dz_x = dz_y/dy dy/dx
+ * dx/dz_x. What a category or a constant changes is not known. */
+static void scale_slopes(const struct train_rows *rows, const struct model *model, size_t cell)
+{
+    const double *x = rows->x + cell / (size_t)rows->o * (size_t)rows->d;
+    const double *user = rows->room.jacobian + cell * (size_t)rows->d;
+    double *out = rows->z_jacobian + cell * (size_t)rows->width;
+    double slope = scaler_slope(&model->out[cell % (size_t)rows->o], rows->y[cell]);
+    int at = 0;
+    for (int k = 0; k < model->d; k++) {
+        const struct space_input *input = model->space != NULL ? &model->space->inputs[k] : NULL;
+        if (input != NULL && input->type == SPACE_CATEGORY) {
+            for (int v = 0; v < input->n_values; v++) {
+                out[at++] = NAN;
+            }
+            continue;
+        }
+        double by_input = scaler_slope(&model->in[k], x[k]);
+        out[at++] = by_input > 0.0 && slope > 0.0 ? user[k] * slope / by_input : (double)NAN;
+    }
+}
+
+static enum err_code scale_jacobian(struct train_rows *rows, const struct model *model,
+                                    struct err *err)
+{
+    size_t o = (size_t)rows->o;
+    size_t width = (size_t)rows->width;
+    if (rows->room.jacobian == NULL) {
+        return ERR_OK;
+    }
+    mem_free(rows->z_jacobian);
+    rows->z_jacobian = mem_alloc_array((size_t)rows->n * o, width * sizeof *rows->z_jacobian);
+    if (rows->z_jacobian == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the derivatives of %d rows", rows->n);
+    }
+    for (size_t c = 0; c < (size_t)rows->n * o; c++) {
+        scale_slopes(rows, model, c);
+    }
+    return ERR_OK;
+}
+
 enum err_code train_rows_scale(struct train_rows *rows, const struct model *model, struct err *err)
 {
     const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
@@ -301,9 +366,11 @@ enum err_code train_rows_scale(struct train_rows *rows, const struct model *mode
         .n = (size_t)rows->n, .k = rows->o, .v = rows->y, .holes = rows->present > 0.0};
     rows->width = model->net.arch.inputs;
     if ((rows->width > rows->d && widen(rows, err) != ERR_OK) ||
-        model_scale_inputs(model, &x, rows->zx, err) != ERR_OK) {
+        model_scale_inputs(model, &x, rows->zx, err) != ERR_OK ||
+        scale_jacobian(rows, model, err) != ERR_OK) {
         return err->code;
     }
+    scale_sigmas(rows, model);
     return scaler_apply(model->out, &y, rows->zy, err);
 }
 
@@ -314,7 +381,12 @@ struct data train_rows_user(const struct train_rows *rows)
                          .o = rows->o,
                          .x = rows->x,
                          .y = rows->y,
-                         .present = rows->present};
+                         .present = rows->present,
+                         .weights = rows->room.weights,
+                         .sigmas = rows->room.sigmas,
+                         .jacobian = rows->room.jacobian,
+                         .kept = rows->room.kept,
+                         .mean_weight = rows->mean_weight};
 }
 
 struct data train_rows_scaled(const struct train_rows *rows)
@@ -323,6 +395,9 @@ struct data train_rows_scaled(const struct train_rows *rows)
     data.d = rows->width;
     data.x = rows->zx;
     data.y = rows->zy;
+    data.sigmas = rows->z_sigmas;
+    data.jacobian = rows->z_jacobian;
+    data.kept = NULL;
     return data;
 }
 

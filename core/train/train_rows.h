@@ -11,12 +11,16 @@
 struct train_rows {
     int n, d, o;
     double present; /* of struct data */
-    double *x;      /* [n x d] user's units */
-    double *y;      /* [n x o] */
+    struct data_room room;
+    double *x; /* [n x d] user's units, of the room */
+    double *y; /* [n x o] */
+    double mean_weight;
     int width;  /* columns of zx, once train_rows_scale was called: d, or more with categories */
     double *zx; /* [n x width] what the network sees */
     double *zy;
-    int *places; /* [n] in the rows that they were taken from */
+    double *z_sigmas;   /* [n x o] scaled, as the next one; NULL: rows have none of their own */
+    double *z_jacobian; /* [n x o x width]; NULL: rows have none */
+    int *places;        /* [n] in the rows that they were taken from */
 };
 
 void train_rows_release(struct train_rows *rows);
@@ -28,16 +32,18 @@ enum err_code train_rows_take(struct train_rows *rows, const struct data *data, 
 struct train_spec;
 
 /*
- * role [n] <- the roles (enum split_role) of n rows, by what the spec keeps out. Rows of a group
- * have the same one, and the shares are shares of the groups.
+ * role [n] <- the roles (enum split_role) of the rows, by what the spec keeps out. Rows of a group
+ * have the same one, and the shares are shares of the groups. Where the user has chosen validation
+ * rows (data->kept) these alone are kept, whatever group they are of.
  */
-void train_rows_assign(const struct train_spec *spec, const struct row_groups *groups, int n,
-                       unsigned char *role);
+void train_rows_assign(const struct train_spec *spec, const struct row_groups *groups,
+                       const struct data *data, unsigned char *role);
 
 /*
  * All rows in their parts, by what the spec keeps out; parts [3]: zeroed ones, by enum split_role.
- * A row without any output counts for the split, since a row's role depends on its place, but is
- * left out of its part. ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
+ * A row without any output, or of weight 0, counts for the split, since a row's role depends on its
+ * place, but is left out of its part. ERR_INVALID (too few for what is wanted), ERR_LIMIT,
+ * ERR_NOMEM.
  */
 enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
                                struct train_rows *const *parts, struct err *err) MUST_CHECK;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "train/train_priv.h"
 
 #include <math.h>
 
@@ -40,6 +41,10 @@ struct train_spec train_defaults(enum solver_kind solver)
 void train_spec_release(struct train_spec *spec)
 {
     mem_free(spec->noise_sigmas);
+    train_roles_release(&spec->roles);
+    mem_free(spec->chains.starts);
+    mem_free(spec->chains.covariance);
+    spec->chains = (struct train_chains){.n = 0};
     spec->noise_sigmas = NULL;
     spec->n_noise_sigmas = 0;
     reduction_spec_release(&spec->reduction);
@@ -51,7 +56,11 @@ static enum err_code check_noise(const struct train_spec *spec, struct err *err)
         solver_check_fit(&spec->settings, spec->noise, err) != ERR_OK) {
         return err->code;
     }
-    if (spec->noise == NOISE_GIVEN && spec->n_noise_sigmas < 1) {
+    bool of_rows = train_roles_have(&spec->roles, TRAIN_SIGMA);
+    if (of_rows && spec->n_noise_sigmas > 0) {
+        return err_set(err, ERR_INVALID, "noise has a sigma, and rows have noise of their own");
+    }
+    if (spec->noise == NOISE_GIVEN && spec->n_noise_sigmas < 1 && !of_rows) {
         return err_set(err, ERR_INVALID, "noise is given, but its sigma is missing");
     }
     if (spec->noise != NOISE_GIVEN && spec->n_noise_sigmas > 0) {
@@ -75,6 +84,58 @@ static enum err_code check_noise(const struct train_spec *spec, struct err *err)
     if (spec->noise == NOISE_PREDICTED && spec->output_scaling == SCALER_LOG) {
         return err_set(err, ERR_UNSUPPORTED,
                        "predicted noise of outputs that are scaled by log is not supported");
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_roles(const struct train_spec *spec, struct err *err)
+{
+    const struct train_roles *roles = &spec->roles;
+    const struct solver_asks asks = {.weights = train_roles_have(roles, TRAIN_WEIGHT),
+                                     .sigmas = train_roles_have(roles, TRAIN_SIGMA),
+                                     .derivatives = train_roles_have(roles, TRAIN_DERIVATIVE),
+                                     .constraints = roles->n_constraints > 0,
+                                     .logs = spec->settings.residual == RESIDUAL_LOG};
+    if (train_roles_validate(roles, err) != ERR_OK) {
+        return err->code;
+    }
+    if (spec->reduction.on && (roles->n_columns > 0 || roles->n_constraints > 0 || asks.logs)) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "output_reduction: columns, constraints and residuals of logarithms are of "
+                       "outputs, and the network learns coefficients");
+    }
+    if (asks.logs && spec->output_scaling == SCALER_LOG) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "residuals of logarithms and outputs that are scaled by their logarithm do "
+                       "not go together");
+    }
+    return solver_check_asks(spec->solver, &spec->settings, spec->noise, &asks, err);
+}
+
+struct solver_given train_given(const struct train_chains *chains)
+{
+    return (struct solver_given){.n = chains->n,
+                                 .n_starts = chains->n_starts,
+                                 .starts = chains->starts,
+                                 .covariance = chains->covariance};
+}
+
+static enum err_code check_chains(const struct train_spec *spec, struct err *err)
+{
+    if (spec->chains.n == 0) {
+        return ERR_OK;
+    }
+    if (!solver_samples(spec->solver)) {
+        return err_set(err, ERR_INVALID, "chains are of amcmc, mala, hmc and nuts, and %s has none",
+                       solver_name(spec->solver));
+    }
+    if (spec->settings.hyperparameters == HYPER_EVIDENCE) {
+        return err_set(err, ERR_INVALID,
+                       "chains: with hyperparameters by evidence the chains begin at its networks; "
+                       "hyperparameters given take other starts and covariances");
+    }
+    if (spec->start == TRAIN_WARM) {
+        return err_set(err, ERR_INVALID, "chains: a warm start begins at earlier chains");
     }
     return ERR_OK;
 }
@@ -163,7 +224,8 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
         err_prefix(err, "architecture");
         return err->code;
     }
-    if (check_noise(spec, err) != ERR_OK || check_prior(&spec->prior, err) != ERR_OK ||
+    if (check_roles(spec, err) != ERR_OK || check_chains(spec, err) != ERR_OK ||
+        check_noise(spec, err) != ERR_OK || check_prior(&spec->prior, err) != ERR_OK ||
         check_calibration(&spec->calibration, spec->noise, err) != ERR_OK) {
         return err->code;
     }
@@ -226,7 +288,12 @@ static enum err_code check_size(const struct train_spec *spec, struct err *err)
     if (resnet_init(&net, &spec->arch, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(solver_check_size(spec->solver, &spec->settings, &net, spec->prior.flat, err));
+    if (solver_check_size(spec->solver, &spec->settings, &net, spec->prior.flat, err) == ERR_OK &&
+        spec->chains.n > 0) {
+        const struct solver_given given = train_given(&spec->chains);
+        int learned = spec->noise == NOISE_LEARNED ? net.n_out : 0;
+        err_kept(solver_check_given(&given, net.n_params + learned, err));
+    }
     resnet_release(&net);
     return err->code;
 }

@@ -108,6 +108,8 @@ static enum err_code check_arch(const struct arch *a, const struct arch *b, stru
         {"basis", wpfn_name(a->basis), wpfn_name(b->basis), (int)a->basis, (int)b->basis},
         {"order", NULL, NULL, a->order, b->order},
         {"bias", flag_text(a->bias), flag_text(b->bias), a->bias, b->bias},
+        {"outer_bias", flag_text(a->outer_bias), flag_text(b->outer_bias), a->outer_bias,
+         b->outer_bias},
         {"activation", arch_activation_name(a->activation), arch_activation_name(b->activation),
          (int)a->activation, (int)b->activation},
         {"residual", flag_text(a->residual), flag_text(b->residual), a->residual, b->residual},

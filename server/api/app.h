@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "access/peers.h"
+#include "access/replicas.h"
 #include "http/exchange.h"
 #include "jobs/events.h"
 #include "jobs/keeper.h"
@@ -36,6 +37,7 @@ struct app {
     struct events *events;
     const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
     struct audit *audit;               /* NULL: changes are not written down */
+    struct replicas *replicas;         /* that tell of themselves; NULL: they are not kept */
     struct peers *peers;               /* NULL: no limit for an address */
     struct stream_places *streams;     /* NULL: no stream gives way to another */
     struct access *access;             /* NULL: nobody needs a token */

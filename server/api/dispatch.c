@@ -129,13 +129,14 @@ static enum err_code check_role(const struct request *req, enum role role, struc
                    req->caller.who);
 }
 
-/* Handlers that describe a version, which must be in memory for that. */
+/* Handlers that describe a version, for which it, or its record of rows, is read. */
 static bool reads_version(handler_fn *handler)
 {
     return handler == handle_version_get || handler == handle_version_export ||
            handler == handle_version_diagnostics || handler == handle_model_diagnostics ||
-           handler == handle_oip_model || handler == handle_oip_model_ready ||
-           handler == handle_oip_config || handler == handle_oip_stats;
+           handler == handle_version_rows || handler == handle_oip_model ||
+           handler == handle_oip_model_ready || handler == handle_oip_config ||
+           handler == handle_oip_stats;
 }
 
 /*
@@ -153,7 +154,8 @@ static bool may_use_disk(const struct request *req)
 static bool may_change(const struct request *req)
 {
     return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare &&
-           handlers[req->route] != handle_optimize && handlers[req->route] != handle_oip_index;
+           handlers[req->route] != handle_optimize && handlers[req->route] != handle_oip_index &&
+           handlers[req->route] != handle_replica_note;
 }
 
 /*

@@ -344,6 +344,9 @@ static enum err_code check_primary(struct config *config, struct err *err)
     if (none && config->redirect_writes) {
         return err_set(err, ERR_INVALID, "redirect_writes needs the URL of the primary");
     }
+    if (none && config->announce_s > 0) {
+        return err_set(err, ERR_INVALID, "announce_s needs the URL of the primary");
+    }
     while (!none && url[len - 1] == '/') {
         url[--len] = '\0';
     }

@@ -377,6 +377,30 @@ static void write_list(const struct writer *w, const struct metrics *metrics)
 #undef METRIC_HISTOGRAM
 }
 
+/* How far replicas are: of those that tell, and what of the file is not served yet. */
+static void write_replicas(const struct writer *w, const struct metrics_about *about)
+{
+    write_head(w, "surrogated_registry_version", "gauge",
+               "Version of the registry that is served.");
+    textbuf_printf(w->text, "surrogated_registry_version %lld\n",
+                   (long long)about->registry_version);
+    write_head(w, "surrogated_registry_file_version", "gauge",
+               "Version of the registry in its file, which a replica may not serve yet.");
+    textbuf_printf(w->text, "surrogated_registry_file_version %lld\n",
+                   (long long)about->file_version);
+    write_head(w, "surrogated_replica_version", "gauge",
+               "Version of the registry that a replica serves, which has told of itself.");
+    for (size_t i = 0; i < about->n_replicas; i++) {
+        textbuf_printf(w->text, "surrogated_replica_version{replica=\"%s\"} %lld\n",
+                       about->replicas[i].name, (long long)about->replicas[i].version);
+    }
+    write_head(w, "surrogated_replica_silent_seconds", "gauge", "Time since it told.");
+    for (size_t i = 0; i < about->n_replicas; i++) {
+        textbuf_printf(w->text, "surrogated_replica_silent_seconds{replica=\"%s\"} %.3f\n",
+                       about->replicas[i].name, about->replicas[i].silent_s);
+    }
+}
+
 void metrics_write(const struct metrics *metrics, const struct metrics_about *about,
                    struct textbuf *text)
 {
@@ -392,6 +416,7 @@ void metrics_write(const struct metrics *metrics, const struct metrics_about *ab
     write_predict_phases(&w, &metrics->requests);
     write_errors(&w, metrics);
     write_models(&w, about);
+    write_replicas(&w, about);
     write_memory(&w, about);
     write_head(&w, "process_resident_memory_bytes", "gauge", "Resident memory.");
     textbuf_printf(text, "process_resident_memory_bytes %lld\n", metrics_resident_bytes());

@@ -76,12 +76,22 @@ struct metrics_model {
     double drift_baseline;       /* NaN: not measured */
 };
 
+struct metrics_replica {
+    const char *name; /* without quotes and backslashes */
+    int64_t version;  /* of the registry */
+    double silent_s;  /* since it told */
+};
+
 struct metrics_about {
     const char *version; /* of the program */
     const char *sqlite;
     const char *kernels;
     const struct metrics_model *models;
     size_t n_models;
+    const struct metrics_replica *replicas; /* that have told of themselves */
+    size_t n_replicas;
+    int64_t registry_version,
+        file_version;                  /* that is served; that of the file: ahead on a replica */
     size_t memory_limits[MEM_N_KINDS]; /* 0: none of its own */
     bool openmetrics;                  /* OpenMetrics 1.0; else Prometheus text format 0.0.4 */
 };

@@ -16,6 +16,7 @@
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "formats/json_load.h"
 #include "formats/json_read.h"
 
 #define COMMON                                                                                     \
@@ -306,7 +307,13 @@ enum err_code client_call(struct client *client, const struct call *call, struct
 enum err_code client_parse(const struct answer *answer, size_t flags, json_t **out, struct err *err)
 {
     json_error_t problem;
-    *out = answer->data != NULL ? json_loadb(answer->data, answer->n_data, flags, &problem) : NULL;
+    bool is_short = false;
+    *out = answer->data != NULL
+               ? json_load_whole(answer->data, answer->n_data, flags, &problem, &is_short)
+               : NULL;
+    if (is_short) {
+        return err_set(err, ERR_NOMEM, "no memory for the server's answer");
+    }
     if (*out == NULL) {
         return err_set(err, ERR_CORRUPT, "the server's answer is not JSON%s%.100s",
                        answer->data != NULL ? ": " : ": it is empty",

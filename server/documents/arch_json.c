@@ -11,6 +11,7 @@ static const struct json_field fields[] = {
     FIELD_NAME("basis", wpfn, arch, basis),
     FIELD_INT("order", 0, ARCH_MAX_ORDER, arch, order),
     FIELD_FLAG("bias", arch, bias),
+    FIELD_FLAG("outer_bias", arch, outer_bias),
     FIELD_NAME("activation", arch_activation, arch, activation),
     FIELD_FLAG("residual", arch, residual),
     FIELD_FLAG("layer_pre", arch, layer_pre),
@@ -71,6 +72,9 @@ void arch_json_write_part(struct json_write *json, const char *key, const struct
     }
     json_write_int(json, "order", a->order);
     json_write_bool(json, "bias", a->bias);
+    if (!a->outer_bias) {
+        json_write_bool(json, "outer_bias", false);
+    }
     json_write_text(json, "activation", arch_activation_name(a->activation));
     json_write_bool(json, "residual", a->residual);
     json_write_bool(json, "layer_pre", a->layer_pre);

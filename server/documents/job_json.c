@@ -52,7 +52,8 @@ enum err_code job_json_read(const json_t *request, struct job_spec *spec, struct
         return err->code;
     }
     spec->gives_seed = json_object_get(request, "seed") != NULL;
-    spec->gives_split = json_object_get(json_object_get(request, "split"), "validation") != NULL;
+    spec->gives_split = json_object_get(json_object_get(request, "split"), "validation") != NULL ||
+                        train_roles_have(&spec->train.roles, TRAIN_VALIDATION);
     const struct json_place top = request_place(
         REQUEST_TOP, spec->choice.on ? REQUEST_AUTO_VARIANT : (int)spec->train.solver);
     if (json_fields_read_values(request, &top, spec, err) != ERR_OK ||

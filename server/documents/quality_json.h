@@ -9,7 +9,8 @@
 #include "formats/json_write.h"
 #include "model/model.h"
 
-/* The same for a description, which of a wide model (model_json.h) has no numbers of each output. */
+/* The same for a description, which of a wide model (model_json.h) has no numbers of each output.
+ */
 void quality_json_summarise_scores(struct json_write *json, const char *key,
                                    const struct model *model);
 void quality_json_write_scores(struct json_write *json, const char *key, const struct model *model);

@@ -40,6 +40,9 @@ static const struct json_field top_fields[] = {
     FIELD_OTHER("split"),
     FIELD_OTHER("scaling"),
     FIELD_OTHER("noise"),
+    {.key = "columns", .type = JSON_FIELD_OTHER, OF_SOLVERS},
+    {.key = "constraints", .type = JSON_FIELD_OTHER, OF_SOLVERS},
+    {.key = "chains", .type = JSON_FIELD_OTHER, OF_SOLVERS},
     FIELD_OTHER("prior"),
     FIELD_OTHER("calibration"),
     FIELD_OTHER("output_reduction"),
@@ -90,6 +93,11 @@ static const struct json_field schedule_fields[] = {
     REAL("final_factor", optim_settings, final_factor),
     REAL("step_factor", optim_settings, step_factor),
     FIELD_INT("step_epochs", 0, INT_MAX, optim_settings, step_epochs),
+    FIELD_INT("plateau_patience", 0, INT_MAX, optim_settings, plateau_patience),
+    FIELD_INT("plateau_cooldown", 0, INT_MAX, optim_settings, plateau_cooldown),
+    REAL("plateau_threshold", optim_settings, plateau_threshold),
+    REAL("min_factor", optim_settings, min_factor),
+    FIELD_OTHER("rates"),
 };
 
 static const struct json_field split_fields[] = {

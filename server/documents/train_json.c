@@ -8,6 +8,7 @@
 #include "documents/model_json.h"
 #include "documents/reduction_json.h"
 #include "documents/request_fields.h"
+#include "documents/training/train_roles_json.h"
 #include "formats/json_read.h"
 
 #include <string.h>
@@ -90,10 +91,12 @@ static enum err_code read_optimizer(const json_t *request, struct train_spec *sp
     const struct json_place optimizer = request_place(REQUEST_OPTIMIZER, (int)spec->solver);
     const struct json_place schedule = request_place(REQUEST_SCHEDULE, (int)spec->solver);
     struct optim_settings *settings = &spec->settings.optim;
-    return read_member(request, "optimizer", &optimizer, settings, err) == ERR_OK
-               ? read_member(json_object_get(request, "optimizer"), "schedule", &schedule, settings,
-                             err)
-               : err->code;
+    const json_t *object = json_object_get(request, "optimizer");
+    if (read_member(request, "optimizer", &optimizer, settings, err) != ERR_OK ||
+        read_member(object, "schedule", &schedule, settings, err) != ERR_OK) {
+        return err->code;
+    }
+    return train_rates_json_read(json_object_get(object, "schedule"), settings, err);
 }
 
 static enum err_code refuse_sigma(const json_t *value, struct err *err)
@@ -132,6 +135,28 @@ static enum err_code read_noise(const json_t *request, struct train_spec *spec, 
     }
     const json_t *sigma = json_object_get(json_object_get(request, "noise"), "sigma");
     return sigma != NULL && !json_is_null(sigma) ? read_sigmas(sigma, spec, err) : ERR_OK;
+}
+
+/* Noise that rows have is given noise. */
+static enum err_code read_roles(const json_t *request, struct train_spec *spec, struct err *err)
+{
+    if (train_roles_json_read(request, &spec->roles, err) != ERR_OK) {
+        return err->code;
+    }
+    if (json_object_get(request, "noise") == NULL && train_roles_have(&spec->roles, TRAIN_SIGMA)) {
+        spec->noise = NOISE_GIVEN;
+    }
+    if (!train_roles_have(&spec->roles, TRAIN_VALIDATION)) {
+        return ERR_OK;
+    }
+    const json_t *share = json_object_get(json_object_get(request, "split"), "validation");
+    if (share != NULL && spec->validation > 0.0) {
+        return err_set(err, ERR_INVALID,
+                       "split: validation is a share of the rows, and columns say which rows they "
+                       "are; one of them is needed");
+    }
+    spec->validation = 0.0;
+    return ERR_OK;
 }
 
 /* A prior of null, or whose sigma is null, is flat. */
@@ -175,7 +200,8 @@ static enum err_code read_by_tables(const json_t *request, struct train_spec *sp
  * not stand against that, nor does what comes after the fit. */
 static bool is_plain(const json_t *request)
 {
-    static const char *const decided[] = {"architecture", "optimizer", "noise", "prior", "scaling"};
+    static const char *const decided[] = {"architecture", "optimizer", "noise",      "prior",
+                                          "scaling",      "columns",   "constraints"};
     static const char *const counts[] = {"members", "chains", "draws"};
     const json_t *settings = json_object_get(request, "settings");
     size_t n_counts = 0;
@@ -195,6 +221,8 @@ static enum err_code read_training(const json_t *request, struct train_spec *spe
     if (read_architecture(request, spec, err) != ERR_OK ||
         read_optimizer(request, spec, err) != ERR_OK ||
         read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
+        read_roles(request, spec, err) != ERR_OK ||
+        train_chains_json_read(request, &spec->chains, err) != ERR_OK ||
         read_prior(request, spec, err) != ERR_OK ||
         reduction_json_read_spec(json_object_get(request, REDUCTION_JSON_KEY), &spec->reduction,
                                  err) != ERR_OK ||
@@ -244,6 +272,11 @@ static void write_optimizer(struct json_write *json, const struct optim_settings
     json_write_real(json, "final_factor", s->final_factor);
     json_write_real(json, "step_factor", s->step_factor);
     json_write_int(json, "step_epochs", s->step_epochs);
+    json_write_int(json, "plateau_patience", s->plateau_patience);
+    json_write_int(json, "plateau_cooldown", s->plateau_cooldown);
+    json_write_real(json, "plateau_threshold", s->plateau_threshold);
+    json_write_real(json, "min_factor", s->min_factor);
+    train_rates_json_write(json, s);
     json_write_object_end(json);
     json_write_object_end(json);
 }
@@ -354,6 +387,8 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
     if ((known & AUTO_FIXED_NOISE) != 0) {
         write_noise(json, train);
     }
+    train_roles_json_write(json, &train->roles);
+    train_chains_json_write(json, &train->chains);
     if ((known & AUTO_FIXED_PRIOR) != 0) {
         write_prior(json, &train->prior);
     }

@@ -34,6 +34,8 @@ void attempt_release(struct attempt *attempt)
     train_spec_release(&attempt->spec.train);
     train_spec_release(&attempt->base_spec.train);
     rows_release(&attempt->rows);
+    train_roles_rows_release(&attempt->columns);
+    space_unref(attempt->stored_space);
     model_space_release(&attempt->space);
     served_unref(attempt->base);
     model_unref(attempt->model);
@@ -136,6 +138,16 @@ static enum err_code load_space(struct attempt *attempt, struct err *err)
     return ERR_OK;
 }
 
+/* Columns of the rows that are no targets, in their roles. */
+static enum err_code take_columns(struct attempt *attempt, struct err *err)
+{
+    struct space *space = attempt->space.space;
+    attempt->stored = attempt->rows.data;
+    attempt->stored_space = space != NULL ? space_ref(space) : NULL;
+    return train_roles_apply(&attempt->spec.train.roles, &attempt->rows.data, &attempt->space.space,
+                             &attempt->columns, err);
+}
+
 /* Runs failed where rows have no output. */
 static struct train_load load_of(const struct data *data)
 {
@@ -155,7 +167,8 @@ static struct train_load load_of(const struct data *data)
 static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 {
     if (load_rows(attempt, err) != ERR_OK || load_space(attempt, err) != ERR_OK ||
-        load_base(attempt, err) != ERR_OK || read_base(attempt, err) != ERR_OK) {
+        take_columns(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
+        read_base(attempt, err) != ERR_OK) {
         return err->code;
     }
     const struct data *data = &attempt->rows.data;
@@ -280,10 +293,11 @@ static enum err_code train_elsewhere(struct attempt *attempt, struct err *err)
         .model = attempt->row.model,
         .inputs = {.request = attempt->request,
                    .n_request = attempt->n_request,
-                   .data = &attempt->rows.data,
-                   .space = attempt->space.space,
+                   .data = &attempt->stored,
+                   .space = attempt->stored_space,
                    .base = attempt->base != NULL ? attempt->base->model : NULL},
         .chooses = attempt->spec.choice.on,
+        .n_targets = attempt->rows.data.o,
         .max_bytes = s->max.bytes > 0 ? (size_t)s->max.bytes : MODEL_MAX_BYTES,
         .checkpoint_ms = s->checkpoint_ms > 0 ? s->checkpoint_ms : 1000 * CHECKPOINTS_S,
         .cancel = attempt->cancel,

@@ -48,8 +48,11 @@ struct attempt {
     bool is_read;             /* attempt_read has succeeded */
     bool is_launched;         /* it is trained elsewhere; the request does not say it any more */
     struct rows rows;
-    struct model_space space; /* of the rows */
-    struct served *base;      /* of a warm start; what an analysis reads */
+    struct data stored;         /* the rows as they are stored, before columns took their roles */
+    struct space *stored_space; /* NULL: none; a reference of its own */
+    struct train_roles_rows columns; /* what the rows borrow of columns that are no targets */
+    struct model_space space;        /* of the rows */
+    struct served *base;             /* of a warm start; what an analysis reads */
     struct job_spec base_spec;
     bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 #include "jobs/gate.h"
+#include "jobs/model_space.h"
+#include "jobs/rows/row_roles.h"
 #include "model/space_rows.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_newest.h"
@@ -40,6 +42,20 @@ static enum err_code columns_of(const struct data_newest *rows, int64_t n, struc
     }
     out->data = (struct data){.n = (int)n, .d = rows->d, .o = rows->o, .x = out->x, .y = out->y};
     return ERR_OK;
+}
+
+/* Of rows as they are stored, those columns that the version predicts. */
+static enum err_code leave_targets(const struct drift_request *request, const struct model *version,
+                                   struct data_newest *rows, struct err *err)
+{
+    struct model_space space;
+    if (version->o == rows->o ||
+        model_space_load(request->db, request->model, &space, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(row_roles_leave_targets(version, space.space, rows, err));
+    model_space_release(&space);
+    return err->code;
 }
 
 /* The relative RMSE of a version on the rows kept out of its training, over the outputs of which
@@ -179,6 +195,7 @@ static enum err_code measure_by_scores(const struct drift_request *request,
     gate_fill_range(range, m->o);
     if (data_store_newest(request->db, request->model, request->after, request->n_rows, &newest,
                           err) == ERR_OK &&
+        leave_targets(request, m, &newest, err) == ERR_OK &&
         columns_of(&newest, newest.n, &fresh, err) == ERR_OK) {
         err_kept(score_fresh(request, served, &sample, &fresh, out, err));
     }
@@ -195,14 +212,16 @@ struct two_samples {
 };
 
 /* The caller releases them in any case. They stay empty when there are too few rows. */
-static enum err_code read_samples(const struct drift_request *request, struct two_samples *out,
-                                  struct err *err)
+static enum err_code read_samples(const struct drift_request *request, const struct model *version,
+                                  struct two_samples *out, struct err *err)
 {
     struct data_newest first = {.rows = NULL};
     struct data_newest newest = {.rows = NULL};
     if (data_store_newest(request->db, request->model, request->after, 2 * request->n_rows, &newest,
                           err) != ERR_OK ||
         newest.n < 2 * request->n_rows || read_first_rows(request, &first, err) != ERR_OK ||
+        leave_targets(request, version, &first, err) != ERR_OK ||
+        leave_targets(request, version, &newest, err) != ERR_OK ||
         columns_of(&first, first.n, &out->first, err) != ERR_OK ||
         columns_of(&newest, request->n_rows, &out->newest, err) != ERR_OK) {
         goto done;
@@ -254,8 +273,9 @@ static enum err_code measure_by_first_rows(const struct drift_request *request,
 {
     struct two_samples both = {.range = NULL};
     bool some = false;
-    if (request->n_fresh >= 2 * request->n_rows && read_samples(request, &both, err) == ERR_OK &&
-        both.range != NULL && align_outputs(&both, &some, err) == ERR_OK && some) {
+    if (request->n_fresh >= 2 * request->n_rows &&
+        read_samples(request, served->model, &both, err) == ERR_OK && both.range != NULL &&
+        align_outputs(&both, &some, err) == ERR_OK && some) {
         const struct gate_sample first = {&both.first.data, both.range};
         const struct gate_sample newest = {&both.newest.data, both.range};
         if (score_rows(request, served, &first, &out->baseline, err) == ERR_OK &&

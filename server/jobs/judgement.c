@@ -89,7 +89,7 @@ enum err_code judgement_begin(const struct judgement_case *the_case, struct judg
     if (row_groups_find(data, &out->groups, err) != ERR_OK) {
         return err->code;
     }
-    train_rows_assign(spec, &out->groups, data->n, out->facts);
+    train_rows_assign(spec, &out->groups, data, out->facts);
     for (size_t i = 0; i < n; i++) {
         out->kept[i] = fact_if(out->facts[i] == SPLIT_KEPT, GATE_KEPT);
     }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "documents/space_json.h"
+#include "jobs/rows/row_roles.h"
 #include "model/model.h"
 #include "store/data/data_read.h"
 #include "store/data/space_change.h"
@@ -120,8 +121,13 @@ enum err_code model_space_check_version(struct db *db, const char *name, const s
         }
         return err->code;
     }
+    int outputs = model->o;
     if (rows.n_rows == 0 || (rows.n_inputs == model->d && rows.n_outputs == model->o)) {
         return ERR_OK;
+    }
+    if (row_roles_count_outputs(model, &outputs, err) != ERR_OK ||
+        (rows.n_inputs == model->d && rows.n_outputs == outputs)) {
+        return err->code;
     }
     if (model_space_load(db, name, &stored, err) == ERR_OK &&
         model_space_of_version(model, &own, err) == ERR_OK) {

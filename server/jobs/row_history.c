@@ -83,35 +83,59 @@ static enum err_code split_again(const struct row_prints *prints, const struct m
     return err->code;
 }
 
-/* A version without a record. */
+/* What is known of a version without a record. */
+struct origin {
+    struct training_data data; /* its fingerprint is "" if nothing is known of a training */
+    int64_t base;              /* the version that its training started from; 0: none */
+    int64_t last;              /* the last batch whose rows may have trained it */
+};
+
+static enum err_code find_origin(struct db *db, const char *model, int64_t version,
+                                 struct origin *out, struct err *err)
+{
+    *out = (struct origin){.base = 0};
+    if (job_store_training_data(db, model, version, &out->data, &out->base, err) != ERR_OK) {
+        return err->code;
+    }
+    out->last = out->data.last_batch;
+    return out->data.fingerprint[0] == '\0'
+               ? version_rows_store_last_before(db, model, version, &out->last, err)
+               : ERR_OK;
+}
+
 static enum err_code reconstruct(const struct row_prints *prints, const struct served *version,
                                  struct row_history *out, struct err *err)
 {
-    struct training_data data;
-    int64_t base = 0;
+    struct origin from;
     int n = 0;
     bool done = false;
-    if (job_store_training_data(prints->db, prints->model, version->version, &data, &base, err) !=
-        ERR_OK) {
-        return err->code;
-    }
-    int64_t last = data.last_batch;
-    if (data.fingerprint[0] == '\0' &&
-        version_rows_store_last_before(prints->db, prints->model, version->version, &last, err) !=
-            ERR_OK) {
-        return err->code;
-    }
-    if (count_until(prints, last, &n, err) != ERR_OK) {
+    if (find_origin(prints->db, prints->model, version->version, &from, err) != ERR_OK ||
+        count_until(prints, from.last, &n, err) != ERR_OK) {
         return err->code;
     }
     /* Batches are only deleted as a whole, so with as many rows they are the same ones. */
-    if (data.fingerprint[0] != '\0' && base == 0 && n == data.n_rows &&
+    if (from.data.fingerprint[0] != '\0' && from.base == 0 && n == from.data.n_rows &&
         split_again(prints, version->model, n, out, &done, err) != ERR_OK) {
         return err->code;
     }
-    out->rows.unsure_to = done ? 0 : last;
+    out->rows.unsure_to = done ? 0 : from.last;
     out->n_unsure = done ? 0 : n;
     return ERR_OK;
+}
+
+enum err_code row_history_on_record(struct db *db, const char *model, int64_t version,
+                                    struct version_rows *out, struct err *err)
+{
+    struct origin from;
+    *out = (struct version_rows){.unsure_to = 0};
+    if (version_rows_store_find(db, model, version, out, err) == ERR_NOT_FOUND ||
+        err->code == ERR_CORRUPT) {
+        err_clear(err);
+        if (find_origin(db, model, version, &from, err) == ERR_OK) {
+            out->unsure_to = from.last;
+        }
+    }
+    return err->code;
 }
 
 enum err_code row_history_of_version(const struct row_prints *prints, const struct served *version,

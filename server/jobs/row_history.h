@@ -36,6 +36,11 @@ void row_history_release(struct row_history *history);
 enum err_code row_history_of_version(const struct row_prints *prints, const struct served *version,
                                      struct row_history *out, struct err *err) MUST_CHECK;
 
+/* Only what is recorded: without a record no row is in the sets, and those of batches up to
+ * out->unsure_to may have trained it. Errors of reading the store. The caller releases *out. */
+enum err_code row_history_on_record(struct db *db, const char *model, int64_t version,
+                                    struct version_rows *out, struct err *err) MUST_CHECK;
+
 /*
  * That of a training on these rows. roles [n] become 1 where a row was kept out, else 0. base: the
  * version that the training started from, all of whose rows count; NULL: none.

@@ -86,11 +86,49 @@ static enum err_code follow_base(const struct train_request *request, struct tra
     return err->code;
 }
 
+/* The rows as they are stored, and what of them a training predicts. */
+struct targets {
+    struct train_roles_map map; /* targets NULL: all outputs are */
+    struct space *space;        /* of inputs and targets; NULL: none */
+};
+
+static enum err_code find_targets(const struct train_request *request, const struct job_spec *spec,
+                                  struct space *space, struct targets *out, struct err *err)
+{
+    const struct train_roles *roles = &spec->train.roles;
+    struct data_summary summary;
+    *out = (struct targets){.space = space != NULL ? space_ref(space) : NULL};
+    if (roles->n_columns == 0) {
+        return ERR_OK;
+    }
+    if (data_store_summary(request->db, request->model, &summary, err) != ERR_OK ||
+        summary.n_rows == 0 || /* which is refused with all else that is missing */
+        train_roles_map(roles, space, summary.n_inputs, summary.n_outputs, &out->map, err) !=
+            ERR_OK) {
+        return err->code;
+    }
+    space_unref(out->space);
+    out->space = NULL;
+    return train_roles_space(&out->map, space, &out->space, err);
+}
+
+static void targets_release(struct targets *targets)
+{
+    train_roles_map_release(&targets->map);
+    space_unref(targets->space);
+}
+
+static int count_outputs(const struct targets *targets, const struct data_summary *summary)
+{
+    return targets->map.targets != NULL ? targets->map.o : summary->n_outputs;
+}
+
 /* Completes the spec by the rows: where it runs, and its shape. What auto chooses from is completed
  * later. */
 static enum err_code fit_to_rows(const struct train_request *request, struct job_spec *spec,
-                                 const struct space *space, struct err *err)
+                                 const struct targets *targets, struct err *err)
 {
+    const struct space *space = targets->space;
     struct data_summary summary;
     if (follow_base(request, &spec->train, err) != ERR_OK) {
         return err->code;
@@ -117,8 +155,13 @@ static enum err_code fit_to_rows(const struct train_request *request, struct job
                                        .n_threads = request->n_threads};
         return auto_check_memory(&choice, &rows, 0, err); /* do the shapes agree? */
     }
-    train_follow_rows(&spec->train, summary.n_rows, width, summary.n_outputs);
-    return train_resolve(&spec->train, width, summary.n_outputs, err);
+    int outputs = count_outputs(targets, &summary);
+    if (train_roles_check_names(&spec->train.roles, space, summary.n_inputs, outputs, err) !=
+        ERR_OK) {
+        return err->code;
+    }
+    train_follow_rows(&spec->train, summary.n_rows, width, outputs);
+    return train_resolve(&spec->train, width, outputs, err);
 }
 
 /* *base: the version that a warm run would begin from; NULL: a cold one. */
@@ -163,14 +206,16 @@ static enum err_code check_memory(const struct train_request *request, const str
 
 /* Rows that the settings cannot take, and a training that is too large. */
 static enum err_code check_rows(const struct train_request *request, const struct job_spec *spec,
-                                const struct space *space, const struct served *base,
+                                const struct targets *targets, const struct served *base,
                                 struct err *err)
 {
+    const struct space *space = targets->space;
     const struct train_spec *train = &spec->train;
     const struct rows_check check = {.db = request->db,
                                      .model = request->model,
                                      .spec = train,
                                      .space = space,
+                                     .map = targets->map.targets != NULL ? &targets->map : NULL,
                                      .base = base != NULL ? base->model : NULL};
     struct train_load load;
     return rows_check(&check, &load, err) == ERR_OK ? check_memory(request, spec, space, &load, err)
@@ -182,6 +227,7 @@ enum err_code train_request_write(const struct train_request *request, struct te
 {
     struct job_spec of_default = {.promote = false};
     struct model_space space = {.space = NULL};
+    struct targets targets = {.space = NULL};
     struct served *base = NULL;
     if (request->spec == NULL && spec_of_default(request, &of_default, err) != ERR_OK) {
         return err->code;
@@ -190,14 +236,16 @@ enum err_code train_request_write(const struct train_request *request, struct te
     struct job_spec spec = request->spec != NULL ? *request->spec : of_default;
     if (model_space_load(request->db, request->model, &space, err) == ERR_OK &&
         inherit_split(request->models, request->model, &spec, job, err) == ERR_OK &&
-        fit_to_rows(request, &spec, space.space, err) == ERR_OK &&
-        fit_to_base(request, &spec.train, space.space, &base, err) == ERR_OK &&
-        check_rows(request, &spec, space.space, base, err) == ERR_OK) {
+        find_targets(request, &spec, space.space, &targets, err) == ERR_OK &&
+        fit_to_rows(request, &spec, &targets, err) == ERR_OK &&
+        fit_to_base(request, &spec.train, targets.space, &base, err) == ERR_OK &&
+        check_rows(request, &spec, &targets, base, err) == ERR_OK) {
         job_json_write(out, &spec);
         job->priority = spec.priority;
     }
     train_spec_release(&of_default.train);
     model_space_release(&space);
+    targets_release(&targets);
     served_unref(base);
     return textbuf_failed(out) ? err_set(err, ERR_NOMEM, "no memory for a job") : err->code;
 }

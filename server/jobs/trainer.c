@@ -241,7 +241,7 @@ static void report_end(struct worker *worker, const struct attempt *attempt, con
         log_warn(log, "job ended", JOB_LOG(&attempt->row), "reason", err_msg(&err), NULL);
         return;
     }
-    if (attempt->is_launched) {
+    if (attempt->is_launched && worker->settings.attempt.launch != NULL) {
         launch_clean(worker->settings.attempt.launch, row.id, is_to_go_on(&row));
     }
     bool trains = attempt->is_read && row.kind == JOB_TRAIN;

@@ -20,6 +20,7 @@ void inputs_release(struct inputs *inputs)
     mem_free(inputs->request);
     mem_free(inputs->x);
     mem_free(inputs->y);
+    train_roles_rows_release(&inputs->columns);
     space_unref(inputs->space);
     model_unref(inputs->base);
     *inputs = (struct inputs){.request = NULL};
@@ -166,8 +167,10 @@ enum err_code inputs_read(struct inputs *inputs, const struct inputs_paths *path
     if (err->code == ERR_OK && inputs->spec.train.start == TRAIN_WARM && inputs->base == NULL) {
         err_set(err, ERR_INVALID, "a warm start needs --base");
     }
-    if (err->code == ERR_OK && rows_share(inputs, paths, ranks, err) == ERR_OK) {
-        err_kept(identify(inputs, more, 2, err));
+    if (err->code == ERR_OK && rows_share(inputs, paths, ranks, err) == ERR_OK &&
+        identify(inputs, more, 2, err) == ERR_OK) {
+        err_kept(train_roles_apply(&inputs->spec.train.roles, &inputs->data, &inputs->space,
+                                   &inputs->columns, err));
     }
     mem_free(request.bytes);
     mem_free(more[0].bytes);

@@ -21,9 +21,10 @@ struct inputs {
     struct job_spec spec;
     char *request; /* mem; the settings that the version keeps */
     struct data data;
-    double *x, *y;       /* mem */
-    struct space *space; /* NULL: none */
-    struct model *base;  /* NULL: none */
+    double *x, *y;                   /* mem */
+    struct train_roles_rows columns; /* what data borrows where they are no targets */
+    struct space *space;             /* NULL: none */
+    struct model *base;              /* NULL: none */
     struct job_spec base_spec;
     bool knows_base_spec;
     unsigned char request_digest[SHA256_BYTES], rows_digest[SHA256_BYTES];

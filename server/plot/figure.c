@@ -172,13 +172,18 @@ static void widen_by_list(struct extent *extent, const double *values, size_t n)
     }
 }
 
-/* Half a cell beyond the centres. */
-static void widen_by_cells(struct extent *extent, const double *centres, size_t n)
+/* Half a cell beyond the centres; of an axis in logarithms half in these. */
+static void widen_by_cells(struct extent *extent, const double *centres, size_t n, bool log)
 {
-    if (n > 0 && centres != NULL) {
-        double half = n > 1 ? 0.5 * (centres[1] - centres[0]) : 0.5;
-        widen(extent, centres[0] - half);
-        widen(extent, centres[n - 1] + half);
+    if (n == 1 && centres != NULL) {
+        widen(extent, centres[0] - 0.5);
+        widen(extent, centres[0] + 0.5);
+    } else if (n > 1 && centres != NULL && log) {
+        widen(extent, centres[0] / sqrt(centres[1] / centres[0]));
+        widen(extent, centres[n - 1] * sqrt(centres[n - 1] / centres[n - 2]));
+    } else if (n > 1 && centres != NULL) {
+        widen(extent, centres[0] - 0.5 * (centres[1] - centres[0]));
+        widen(extent, centres[n - 1] + 0.5 * (centres[n - 1] - centres[n - 2]));
     }
 }
 
@@ -189,7 +194,8 @@ struct extent figure_extent(const struct panel *panel, bool along_x)
         const struct mark *mark = &panel->marks[k];
         bool spread_along_x = mark->kind == MARK_ERRORS || mark->kind == MARK_STEPS;
         if (mark->kind == MARK_MAP) {
-            widen_by_cells(&extent, along_x ? mark->x : mark->y, along_x ? mark->n_x : mark->n_y);
+            widen_by_cells(&extent, along_x ? mark->x : mark->y, along_x ? mark->n_x : mark->n_y,
+                           along_x ? panel->x.log : panel->y.log);
             continue;
         }
         widen_by_list(&extent, along_x ? mark->x : mark->y, mark->n);

@@ -229,13 +229,24 @@ struct span {
     double from, to;
 };
 
-/* From half-way to the cell before to half-way to the one after. */
+/* From half-way to the cell before to half-way to the one after, on the paper: of an axis in
+ * logarithms half-way in these. Cells at the ends are as wide on both sides. */
 static struct span span_of_cell(const struct scale *scale, const double *centres, size_t n,
                                 size_t i)
 {
-    double half = n > 1 ? 0.5 * (centres[1] - centres[0]) : 0.5;
-    double a = scale_at(scale, centres[i] - half);
-    double b = scale_at(scale, centres[i] + half);
+    double at = scale_at(scale, centres[i]);
+    double before = i > 0 ? scale_at(scale, centres[i - 1]) : NAN;
+    double after = i + 1 < n ? scale_at(scale, centres[i + 1]) : NAN;
+    if (n < 2) {
+        before = scale_at(scale, centres[i] - 1.0);
+        after = scale_at(scale, centres[i] + 1.0);
+    } else if (i == 0) {
+        before = 2.0 * at - after;
+    } else if (i + 1 == n) {
+        after = 2.0 * at - before;
+    }
+    double a = 0.5 * (before + at);
+    double b = 0.5 * (at + after);
     return (struct span){fmin(a, b), fmax(a, b)};
 }
 

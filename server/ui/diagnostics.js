@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far a version can be trusted: scores and calibration on rows that did not train, parity with the
-// stored rows, and what the solver reported.
-import { get, json, path } from "./api.js";
-import { readRows } from "./data.js";
+// How far a version can be trusted: scores and calibration on rows that did not train, and what the solver reported.
+import { get, path } from "./api.js";
 import { choose, facts, field, h, number, put, table } from "./dom.js";
 import { drawsCard } from "./draws.js";
 import { histogram } from "./figure.js";
 import { choiceTable } from "./job.js";
+import { parityFigure, predictRows, residualFigures } from "./parity.js";
 import { plot } from "./plot.js";
 import { columnsOf } from "./space.js";
 
 const LEVELS = Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
 const COVERED = [0.5, 0.9, 0.95];
-const MAX_PARITY = 5000;
 
 /** Shares of kept-out rows below each quantile, with what 95 % of honest models of so many rows would show. */
 export function calibrationFigure(scores, outputs, k) {
@@ -81,88 +79,6 @@ function coverageFigure(scores, outputs) {
   };
 }
 
-/** Predictions at stored rows: {observed, mean, std} by output. */
-async function predictRows(context, columns, version) {
-  const rows = await readRows(context.model, { ...context, max: MAX_PARITY });
-  const inputs = Array.from({ length: rows.n }, (_, i) => rows.inputs.map((list) => list[i]));
-  const result = version.noise ? "total_variance" : "variance";
-  const answer = await json(
-    "POST",
-    path`/v1/models/${context.model}/versions/${version.version}/predict`,
-    { inputs, return: ["mean", result] },
-    { signal: context.signal },
-  );
-  return {
-    n: rows.n,
-    total: rows.total,
-    noisy: Boolean(version.noise),
-    outputs: columns.outputs.map((_, k) => ({
-      observed: rows.outputs[k] ?? [],
-      mean: answer.mean.map((one) => one[k]),
-      std: answer[result].map((one) => Math.sqrt(Math.max(0, one[k]))),
-    })),
-  };
-}
-
-export function parityFigure(column, rows, n) {
-  return {
-    name: `parity-${column.name}`,
-    title: `Parity of ${column.name}`,
-    x: { label: `simulated ${column.label}` },
-    y: { label: `predicted ${column.label}` },
-    marks: [
-      { kind: "equal" },
-      {
-        kind: "points",
-        label: `${n} stored rows, ± 2 standard deviations`,
-        x: rows.observed,
-        y: rows.mean,
-        low: rows.mean.map((m, i) => m - 2 * rows.std[i]),
-        high: rows.mean.map((m, i) => m + 2 * rows.std[i]),
-      },
-    ],
-  };
-}
-
-function residualFigures(column, rows) {
-  const left = rows.mean.map((m, i) => rows.observed[i] - m);
-  return [
-    {
-      name: `residuals-${column.name}`,
-      title: `Residuals of ${column.name}`,
-      x: { label: `predicted ${column.label}` },
-      y: { label: `residual${column.unit ? ` (${column.unit})` : ""}` },
-      marks: [
-        { kind: "level", y: 0, ink: true },
-        {
-          kind: "points",
-          x: rows.mean,
-          y: left,
-          low: left.map((r, i) => r - 2 * rows.std[i]),
-          high: left.map((r, i) => r + 2 * rows.std[i]),
-        },
-      ],
-    },
-    {
-      name: `standardised-${column.name}`,
-      title: `Standardised residuals of ${column.name}`,
-      x: { label: "standard deviations", min: -5, max: 5 },
-      y: { label: "rows" },
-      marks: [
-        {
-          kind: "bars",
-          ...histogram(
-            left.map((r, i) => r / rows.std[i]),
-            40,
-            -5,
-            5,
-          ),
-        },
-      ],
-    },
-  ];
-}
-
 function namedBars(title, label, names, values) {
   return {
     title,
@@ -177,17 +93,17 @@ function reported(diagnostics, columns) {
   const { report } = diagnostics;
   const parts = [];
   const list = (name) => (report[name] === undefined ? null : [report[name]].flat());
-  for (const [name, what] of [
-    ["predictions.rhat", "R-hat of predictions"],
-    ["predictions.ess_bulk", "Bulk effective sample size of predictions"],
-    ["predictions.ess_tail", "Tail effective sample size of predictions"],
-    ["parameters.rhat", "R-hat of parameters"],
+  for (const [name, what, axis] of [
+    ["predictions.rhat", "R-hat of predictions", "R-hat"],
+    ["predictions.ess_bulk", "Bulk ESS of predictions", "bulk effective sample size"],
+    ["predictions.ess_tail", "Tail ESS of predictions", "tail effective sample size"],
+    ["parameters.rhat", "R-hat of parameters", "R-hat"],
   ]) {
     if (list(name)?.length > 1)
       parts.push(
         plot({
           title: what,
-          x: { label: what },
+          x: { label: axis },
           y: { label: "how many" },
           marks: [
             { kind: "bars", ...histogram(list(name), 20) },
@@ -353,8 +269,8 @@ export async function render(context) {
     if (rows)
       put(
         parity,
-        plot(parityFigure(columns.outputs[k], rows.outputs[k], rows.n)),
-        ...residualFigures(columns.outputs[k], rows.outputs[k]).map((one) => plot(one)),
+        plot(parityFigure(columns.outputs[k], rows.outputs[k], rows.parts)),
+        ...residualFigures(columns.outputs[k], rows.outputs[k], rows.parts).map((one) => plot(one)),
       );
   };
   put(
@@ -382,6 +298,7 @@ export async function render(context) {
   draw();
   if (!columns.data?.rows) return;
   rows = await predictRows(context, columns, columns.version);
-  note.textContent = `Parity and residuals are of ${rows.n === rows.total ? `all ${rows.n}` : `the first ${rows.n} of ${rows.total}`} stored rows, most of which trained this version: the scores and the plots above, of rows that did not, are the ones to believe. Bars are two standard deviations${rows.noisy ? ", noise included" : " of the model"}.`;
+  const which = rows.n === rows.total ? `all ${rows.n}` : `the first ${rows.n} of ${rows.total}`;
+  note.textContent = `Parity and residuals are of ${which} stored rows. Those that did not train the version are the ones to believe. Bars are two standard deviations${rows.noisy ? ", noise included" : " of the model"}.`;
   draw();
 }

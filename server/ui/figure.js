@@ -7,7 +7,7 @@
 //   line    x, y [n], dash                 band     x, low, high [n]
 //   points  x, y [n], low, high [n] (bars of errors), size, ring (a white edge)
 //   bars    left, right, top [n], low, high, outerLow, outerHigh [n] (two errors)
-//   heat    x [n + 1], y [m + 1] edges, z [m][n], low, high
+//   heat    x [n + 1], y [m + 1] edges, z [m][n], low, high, signed (colours for both sides of the middle)
 //   level   y or x: one number             equal    the line y = x
 // A value that is null or no finite number leaves a gap.
 
@@ -54,7 +54,7 @@ export function extent(figure, which) {
     low -= half;
     high += half;
   }
-  const room = tight ? 0 : 0.05 * (high - low);
+  const room = tight ? 0 : 0.05 * (high - Math.min(low, axis.min ?? low));
   const onZero = which === "y" && figure.marks.some((mark) => mark.kind === "bars");
   return [axis.min ?? (onZero && low === 0 ? 0 : low - room), axis.max ?? high + room];
 }
@@ -77,7 +77,11 @@ export function ticksOf(axis, low, high, n) {
   }
   const raw = (high - low) / Math.max(n, 1);
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= raw * 0.999);
+  const steps = [0.5, 1, 2, 5, 10].map((one) => one * power);
+  let at = Math.max(1, steps.findIndex((one) => one >= raw * 0.999));
+  const count = (step) => Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9) + 1;
+  if (count(steps[at]) < 2) at--; // one number alone tells no scale
+  const step = steps[at];
   const places = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++)
     places.push([i * step, tickText(Number((i * step).toPrecision(12)))]);

@@ -6,6 +6,11 @@ import { action, ask, choose, field, h, number, put, seconds, table, time } from
 const duration = (one) =>
   one.started && one.finished ? seconds((new Date(one.finished) - new Date(one.started)) / 1000) : "–";
 
+const messageOf = (one) => {
+  const text = one.message ?? (one.warnings ?? []).map((w) => (w.code ?? w).replace(/_/g, " ")).join(", ");
+  return text ? h("div.message", {}, text) : "";
+};
+
 export function jobColumns(context, withModel = true) {
   return [
     { name: "Job", cell: (one) => h("a", { href: `#/job/${one.id}` }, String(one.id)) },
@@ -26,7 +31,7 @@ export function jobColumns(context, withModel = true) {
     },
     { name: "Took", right: true, cell: duration },
     { name: "Asked for", cell: (one) => time(one.created) },
-    { name: "Message", cell: (one) => one.message ?? (one.warnings ?? []).map((w) => w.code ?? w).join(", ") },
+    { name: "Message", cell: messageOf },
     { name: "", cell: (one) => (["queued", "running"].includes(one.state) ? cancelButton(one, context.reload) : "") },
   ].filter(Boolean);
 }

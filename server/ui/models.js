@@ -79,7 +79,7 @@ export async function render(context) {
   const cells = new Map(
     models.map((one) => [
       one.name,
-      { error: h("span", {}, ""), warnings: h("span.row", {}), job: h("span", {}, ""), spark: h("span", {}) },
+      { error: h("span", {}, ""), warnings: h("div.warnings", {}), job: h("span", {}, ""), spark: h("span", {}) },
     ]),
   );
   const wanted = new Set();

@@ -29,6 +29,22 @@ export function heatColor(share) {
   return `rgb(${VIRIDIS[i].map((from, c) => Math.round(from + (at - i) * (VIRIDIS[i + 1][c] - from))).join(",")})`;
 }
 
+const ENDS = [
+  [0, 114, 178],
+  [213, 94, 0],
+];
+const PAPER = { light: [255, 255, 255], dark: [24, 29, 35] };
+
+/** Of signed numbers: blue below the middle, vermilion above it, as server/plot/palette.c has them. */
+export function signedColor(share, dark) {
+  const at = 2 * Math.min(Math.max(share, 0), 1) - 1;
+  const end = ENDS[at < 0 ? 0 : 1];
+  return `rgb(${PAPER[dark ? "dark" : "light"].map((from, c) => Math.round(from + Math.abs(at) * (end[c] - from))).join(",")})`;
+}
+
+/** The colour of a share of the range of a heat mark. */
+export const heatMarkColor = (mark, share, dark) => (mark.signed ? signedColor(share, dark) : heatColor(share));
+
 const good = Number.isFinite;
 
 /** Runs of points without gaps. */
@@ -92,9 +108,11 @@ function drawPoints(pen, mark, at, color) {
   const xs = [];
   const ys = [];
   for (let i = 0; i < mark.x.length; i++) {
-    if (good(mark.x[i]) && good(mark.y[i])) {
-      xs.push(at.x(mark.x[i]));
-      ys.push(at.y(mark.y[i]));
+    const [x, y] = good(mark.x[i]) && good(mark.y[i]) ? [at.x(mark.x[i]), at.y(mark.y[i])] : [NaN, NaN];
+    const inside = x >= at.left - 1 && x <= at.right + 1 && y >= at.top - 1 && y <= at.bottom + 1;
+    if (mark.ring ? inside : good(x)) {
+      xs.push(x);
+      ys.push(y);
     }
   }
   if (mark.ring) pen.dots(xs, ys, mark.size + 1.5, { fill: "#ffffff" });
@@ -118,25 +136,30 @@ function drawBars(pen, mark, at, color, ink) {
   whiskers(pen, middle, mark.low, mark.high, at, { stroke: ink, width: 3 });
 }
 
-function drawHeat(pen, mark, at) {
+function drawHeat(pen, mark, at, dark) {
   const spread = mark.high - mark.low || 1;
   mark.z.forEach((line, j) =>
     line.forEach((z, i) => {
       if (!good(z)) return;
       const [a, b, c, d] = [at.x(mark.x[i]), at.x(mark.x[i + 1]), at.y(mark.y[j + 1]), at.y(mark.y[j])];
-      pen.boxes([[a, c, b - a + 0.6, d - c + 0.6]], { fill: heatColor((z - mark.low) / spread) });
+      pen.boxes([[a, c, b - a + 0.6, d - c + 0.6]], {
+        fill: heatMarkColor(mark, (z - mark.low) / spread, dark),
+      });
     }),
   );
 }
 
-/** at: {x(value), y(value), left, right, top, bottom} in pixels; colors: a palette; ink: of what is no data. */
-export function drawMarks(pen, figure, at, colors, ink) {
-  for (const mark of figure.marks) {
+/**
+ * Marks with a ring are whole at the border, so they are drawn apart (rings) and not cut there.
+ * at: {x(value), y(value), left, right, top, bottom} in pixels; colors: a palette; ink: of what is no data.
+ */
+export function drawMarks(pen, figure, at, colors, ink, rings) {
+  for (const mark of figure.marks.filter((one) => Boolean(one.ring) === rings)) {
     const color = mark.ink ? ink : colors[(mark.color ?? 0) % colors.length];
     if (mark.kind === "band") drawBand(pen, mark, at, color);
     else if (mark.kind === "points") drawPoints(pen, mark, at, color);
     else if (mark.kind === "bars") drawBars(pen, mark, at, color, ink);
-    else if (mark.kind === "heat") drawHeat(pen, mark, at);
+    else if (mark.kind === "heat") drawHeat(pen, mark, at, colors === palettes.dark);
     else if (mark.kind === "line") {
       for (const run of runs(mark.x, mark.y, at)) {
         if (run.length > 1) pen.line(run, { stroke: color, width: mark.width ?? 1.8, dash: mark.dash });

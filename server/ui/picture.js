@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A figure as a file: SVG with axes of its own, and PNG made of that. Always light, for paper.
 import { extent, tickText, ticksOf } from "./figure.js";
-import { drawMarks, heatColor, palettes, svgPen } from "./pen.js";
+import { drawMarks, heatMarkColor, palettes, svgPen } from "./pen.js";
 
 const WIDTH = 640;
 const HEIGHT = 420;
@@ -21,18 +21,24 @@ function label(x, y, text, more = "") {
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${safe(text)}</text>`;
 }
 
+/** The marks' names in lines that end before the edge: {text, lines}. */
 function legend(figure, colors, left, top) {
   const shown = figure.marks.filter((mark) => mark.label && mark.kind !== "heat");
-  let x = left;
-  return shown
-    .map((mark) => {
-      const color = mark.ink ? INK : colors[(mark.color ?? 0) % colors.length];
-      const faint = mark.kind === "band" ? 0.3 : 1;
-      const text = `<rect x="${x}" y="${top - 8}" width="12" height="8" fill="${color}" opacity="${faint}"/>${label(x + 16, top, mark.label)}`;
-      x += 28 + 6.2 * mark.label.length;
-      return text;
-    })
-    .join("\n");
+  let [x, line] = [left, 0];
+  const words = shown.map((mark) => {
+    const color = mark.ink ? INK : colors[(mark.color ?? 0) % colors.length];
+    const faint = mark.kind === "band" ? 0.3 : 1;
+    const width = 28 + 6.2 * mark.label.length;
+    if (x > left && x + width - 12 > WIDTH) {
+      x = left;
+      line++;
+    }
+    const y = top + 15 * line;
+    const text = `<rect x="${x}" y="${y - 8}" width="12" height="8" fill="${color}" opacity="${faint}"/>${label(x + 16, y, mark.label)}`;
+    x += width;
+    return text;
+  });
+  return { text: words.join("\n"), lines: line + 1 };
 }
 
 function colorBar(mark, x, top, bottom) {
@@ -41,7 +47,7 @@ function colorBar(mark, x, top, bottom) {
   const boxes = Array.from(
     { length: steps },
     (_, i) =>
-      `<rect x="${x}" y="${(bottom - (i + 1) * height).toFixed(2)}" width="12" height="${(height + 0.5).toFixed(2)}" fill="${heatColor((i + 0.5) / steps)}"/>`,
+      `<rect x="${x}" y="${(bottom - (i + 1) * height).toFixed(2)}" width="12" height="${(height + 0.5).toFixed(2)}" fill="${heatMarkColor(mark, (i + 0.5) / steps, false)}"/>`,
   );
   return [
     ...boxes,
@@ -52,7 +58,8 @@ function colorBar(mark, x, top, bottom) {
 
 export function toSvg(figure) {
   const heat = figure.marks.find((mark) => mark.kind === "heat");
-  const box = { left: 74, right: WIDTH - (heat ? 84 : 18), top: 52, bottom: HEIGHT - 52 };
+  const names = legend(figure, palettes.light, 74, 40);
+  const box = { left: 74, right: WIDTH - (heat ? 84 : 18), top: 37 + 15 * names.lines, bottom: HEIGHT - 52 };
   const [ex, ey] = [extent(figure, "x"), extent(figure, "y")];
   const at = {
     ...box,
@@ -61,8 +68,11 @@ export function toSvg(figure) {
     lows: [Math.max(ex[0], ey[0])],
     highs: [Math.min(ex[1], ey[1])],
   };
-  const pen = svgPen();
-  drawMarks(pen, figure, at, palettes.light, INK);
+  const marks = [false, true].map((rings) => {
+    const pen = svgPen();
+    drawMarks(pen, figure, at, palettes.light, INK, rings);
+    return pen.text();
+  });
   const turned = figure.x.ticks && figure.x.ticks.length > 6;
   const xs = ticksOf(figure.x, ...ex, 7).map(([place, text]) => {
     const x = at.x(place);
@@ -90,12 +100,13 @@ export function toSvg(figure) {
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <clipPath id="inside"><rect x="${box.left}" y="${box.top}" width="${box.right - box.left}" height="${box.bottom - box.top}"/></clipPath>
 ${label(box.left, 20, figure.title, 'font-size="14" font-weight="bold"')}
-${legend(figure, palettes.light, box.left, 40)}
+${names.text}
 ${[...xs, ...ys].join("\n")}
 <g clip-path="url(#inside)">
-${pen.text()}
+${marks[0]}
 </g>
 <rect x="${box.left}" y="${box.top}" width="${box.right - box.left}" height="${box.bottom - box.top}" fill="none" stroke="${INK}" stroke-width=".8"/>
+${marks[1]}
 ${label((box.left + box.right) / 2, HEIGHT - 12, figure.x.label || "", 'text-anchor="middle"')}
 ${label(18, middle, figure.y.label || "", `text-anchor="middle" transform="rotate(-90 18 ${middle})"`)}
 ${heat ? colorBar(heat, box.right + 14, box.top, box.bottom) : ""}

@@ -3,7 +3,7 @@
 import uPlot from "./uplot.js";
 import { announce, h, put, save } from "./dom.js";
 import { describe, extent, tickText, ticksOf, toCsv } from "./figure.js";
-import { canvasPen, drawMarks, heatColor, palettes } from "./pen.js";
+import { canvasPen, drawMarks, heatMarkColor, palettes } from "./pen.js";
 import { toPng, toSvg } from "./picture.js";
 
 const MAX_NEAR = 20000; // points of a mark among which the one next to the pointer is looked for
@@ -23,25 +23,35 @@ const sight = new IntersectionObserver(
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const isDark = () => style("--dark") === "1";
 
+/** Letters and what depends on them grow with those of the page, as on a large screen. */
+const unit = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+
 function options(state, width, height) {
+  const size = unit();
+  /* A long title of an axis is written smaller, so that it is not cut. */
+  const titleSize = (which) => {
+    const room = which === "x" ? width - 70 * size : height - 50 * size;
+    const full = 12 * size;
+    return Math.max(0.7 * full, Math.min(full, (full * room) / (0.56 * full * (state.figure[which].label || "").length)));
+  };
   const axis = (which, space) => ({
     stroke: style("--muted"),
     grid: { stroke: style("--line"), width: 1 },
     ticks: { stroke: style("--line"), width: 1, size: 4 },
     label: state.figure[which].label || "",
-    labelSize: which === "x" ? 18 : 20,
-    labelFont: "12px system-ui, sans-serif",
-    font: "11px system-ui, sans-serif",
-    space,
+    labelSize: (!state.figure[which].label ? 0 : which === "x" ? 18 : 20) * size,
+    labelFont: `${titleSize(which)}px system-ui, sans-serif`,
+    font: `${11 * size}px system-ui, sans-serif`,
+    space: space * size,
     gap: 3,
-    size: which === "x" ? (turned(state) ? 64 : 32) : 54,
-    rotate: which === "x" && turned(state) ? -35 : 0,
+    size: (which === "x" ? (turned(state) ? 64 : 26) : 54) * size,
+    rotate: which === "x" && turned(state) ? 35 : 0,
     splits: (u, _, low, high) =>
       ticksOf(
         state.figure[which],
         low,
         high,
-        Math.max(2, (which === "x" ? u.bbox.width : u.bbox.height) / devicePixelRatio / space),
+        Math.max(2, (which === "x" ? u.bbox.width : u.bbox.height) / devicePixelRatio / space / size),
       ).map(([place]) => place),
     values: (_, places) =>
       places.map(
@@ -68,7 +78,7 @@ function options(state, width, height) {
 }
 
 const turned = (state) =>
-  (state.figure.x.ticks || []).reduce((sum, [, text]) => sum + 7 * text.length + 8, 0) > state.width - 70;
+  unit() * (state.figure.x.ticks || []).reduce((sum, [, text]) => sum + 7 * text.length + 8, 70) > state.width;
 
 function paint(u, state) {
   const { left, top, width, height } = u.bbox;
@@ -86,14 +96,18 @@ function paint(u, state) {
   u.ctx.beginPath();
   u.ctx.rect(left, top, width, height);
   u.ctx.clip();
-  drawMarks(
-    canvasPen(u.ctx, devicePixelRatio),
-    state.figure,
-    at,
-    palettes[isDark() ? "dark" : "light"],
-    style("--ink"),
-  );
+  const draw = (rings) =>
+    drawMarks(
+      canvasPen(u.ctx, devicePixelRatio),
+      state.figure,
+      at,
+      palettes[isDark() ? "dark" : "light"],
+      style("--ink"),
+      rings,
+    );
+  draw(false);
   u.ctx.restore();
+  draw(true);
 }
 
 function* pointsOf(mark) {
@@ -177,8 +191,19 @@ function onKey(event, state) {
 }
 
 const frame = (figure) => [extent(figure, "x"), extent(figure, "y")];
+/** What the legend says of a figure: the words, and the ends of the colours. */
+const keyText = (figure) => figure.marks.map((mark) => `${mark.label}${mark.low}${mark.high}${mark.kind}`).join();
+
+function rekey(state) {
+  const text = state.figure.marks.some((mark) => mark.kind === "heat") ? keyText(state.figure) : null;
+  if (text === state.keyText) return;
+  state.keyText = text;
+  put(state.key, ...key(state.figure));
+}
+
 function redraw(state) {
   state.stale = false;
+  rekey(state);
   if (state.u) refit(state);
 }
 function refit(state) {
@@ -197,7 +222,7 @@ function key(figure) {
     });
   if (heat) {
     const bar = h("span.bar", { "aria-hidden": "true" });
-    bar.style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map(heatColor).join(",")})`;
+    bar.style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((one) => heatMarkColor(heat, one, isDark())).join(",")})`;
     chips.unshift(
       h("span.key", {}, tickText(Number(heat.low.toPrecision(4))), bar, tickText(Number(heat.high.toPrecision(4)))),
     );
@@ -207,7 +232,8 @@ function key(figure) {
 
 function build(state) {
   state.width = Math.max(120, Math.floor(state.stage.clientWidth));
-  const height = Math.round(Math.min(Math.max(state.width * 0.62, 170), state.tall ? 520 : 340));
+  const most = state.tall ? 520 : Math.min(Math.max(340, 0.45 * state.width), 520);
+  const height = Math.round(Math.min(Math.max(state.width * 0.62, 170), most));
   state.u?.destroy();
   state.stale = false;
   state.u = new uPlot(options(state, state.width, height), frame(state.figure), state.stage);

@@ -102,15 +102,44 @@ function figures(r) {
   ];
 }
 
+/** The replicas that have told of themselves, with how many changes each is behind. */
+function replicasTable(samples) {
+  const here = sum(samples, "surrogated_registry_version");
+  const known = samples.filter((one) => one.name === "surrogated_replica_version");
+  if (!known.length) return null;
+  const silent = (name) => sum(samples, "surrogated_replica_silent_seconds", (one) => one.replica === name);
+  const behind = (one) => Math.max(0, here - one.value);
+  return h(
+    "section.card",
+    {},
+    h("h2", {}, "Replicas"),
+    table(
+      "Replicas",
+      [
+        { name: "Replica", cell: (one) => one.labels.replica },
+        { name: "Version of the registry", right: true, cell: (one) => String(one.value) },
+        {
+          name: "Behind",
+          right: true,
+          cell: (one) => (behind(one) ? h("span.tag.warn", {}, `${behind(one)} changes`) : "–"),
+        },
+        { name: "Heard", right: true, cell: (one) => `${seconds(silent(one.labels.replica))} ago` },
+      ],
+      known,
+    ),
+  );
+}
+
 export async function render(context) {
   const head = h("section.card", {});
   const plots = h("div.grid.wide", {});
+  const replicas = h("div", {});
   const more = h("div", {});
   const history = [];
   let shown = null;
   let status = null;
   let registryVersion = null; // of what the server has: a replica that is behind its primary has a lower one
-  put(context.room, h("h1", {}, "Server"), head, plots, more);
+  put(context.room, h("h1", {}, "Server"), head, replicas, plots, more);
   const tell = async (samples) => {
     const value = (name, chosen) => sum(samples, name, chosen);
     const build = samples.find((one) => one.name === "surrogated_build_info")?.labels ?? {};
@@ -137,6 +166,12 @@ export async function render(context) {
         ["Registry", bytes(value("surrogated_registry_bytes"))],
         ["Disk free", bytes(value("surrogated_disk_free_bytes"))],
         ["Refused, queue full", number(value("surrogated_requests_rejected_total"))],
+        value("surrogated_registry_file_version") > value("surrogated_registry_version")
+          ? [
+              "Behind its file",
+              `${number(value("surrogated_registry_file_version") - value("surrogated_registry_version"))} changes`,
+            ]
+          : null,
         status?.read_only || reloads
           ? [
               "Replica",
@@ -147,6 +182,7 @@ export async function render(context) {
             : null,
       ]),
     );
+    put(replicas, replicasTable(samples));
     (ready?.reasons ?? []).forEach((one) => head.append(h("p.warning", {}, `${one.part}: ${one.reason}`)));
     const routes = samples
       .filter((one) => one.name === "surrogated_request_duration_seconds_count" && one.value > 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an analysis found, as pictures: each table of its answer by the kind of its axes, whatever the analysis.
 import { h, number, table } from "./dom.js";
-import { edgesOf } from "./explore.js";
+import { edgesAlong } from "./onmap.js";
 import { plot } from "./plot.js";
 
 const MAX_FIGURES = 24; // that are drawn; the answer of the job has them all
@@ -11,10 +11,14 @@ const TITLES = {
   mu: "Mean effect",
   sigma: "Spread of the effect",
   effect: "Shapley effects",
+  second: "Second order",
   derivative_measure: "Derivative-based measure",
   partial_dependence: "Dependence",
 };
 
+const AXES = { effect: "share of the variance", second: "share of the variance" };
+
+const axisWords = (name) => AXES[name] ?? titleOf(name).toLowerCase();
 const titleOf = (name) => TITLES[name] ?? name.replace(/_/g, " ").replace(/^./, (one) => one.toUpperCase());
 const pick = (values, place) => place.reduce((one, i) => one?.[i], values);
 const isLabelled = (axis) => axis.labels !== undefined;
@@ -32,13 +36,14 @@ export function partsOf(one) {
   }));
 }
 
-const headOf = (part, more = "") => {
-  const title = `${titleOf(part.name)}${more}${part.output === null ? "" : ` of ${part.output}`}`;
+/** "Dependence of T on k". */
+const headOf = (part, more = "", name = titleOf(part.name)) => {
+  const title = `${name}${part.output === null ? "" : ` of ${part.output}`}${more}`;
   return { title, name: title.replace(/\W+/g, "-") };
 };
 
 /** Bars with both errors over labels; a line with its 95 % interval over numbers. */
-function alongFigure(part, units) {
+function alongFigure(part, { units, isLog }) {
   const [axis] = part.axes;
   const places = axis.labels ?? axis.values;
   const list = (key) => places.map((_, i) => part.at(key, i));
@@ -47,7 +52,7 @@ function alongFigure(part, units) {
     return {
       ...headOf(part),
       x: { label: "", ticks: places.map((one, i) => [i, one]), min: -0.6, max: places.length - 0.4 },
-      y: { label: titleOf(part.name).toLowerCase() },
+      y: { label: axisWords(part.name) },
       marks: [
         {
           kind: "bars",
@@ -65,7 +70,7 @@ function alongFigure(part, units) {
   const isDensity = part.name === "density";
   return {
     ...headOf(part, isDensity || axis.name === "level" ? "" : ` on ${axis.name}`),
-    x: { label: isDensity ? units(part.output) : units(axis.name) },
+    x: { label: units(isDensity ? part.output : axis.name), log: isDensity ? false : isLog(axis.name) },
     y: isDensity ? { label: "density", min: 0 } : { label: units(part.output) },
     marks: [
       { kind: "band", label: "95 % interval", x: places, low: lower, high: upper },
@@ -76,8 +81,9 @@ function alongFigure(part, units) {
 }
 
 /** Two axes: a map of the estimate, and over numbers one of what the surrogate does not know. */
-function mapFigure(part, units, key) {
+function mapFigure(part, { units, isLog }, key) {
   const [b, a] = part.axes;
+  const places = part.axes.some(isLabelled) ? "" : ` on ${b.name} and ${a.name}`;
   const side = (axis) =>
     isLabelled(axis)
       ? {
@@ -85,10 +91,19 @@ function mapFigure(part, units, key) {
           edges: [...axis.labels, ""].map((_, i) => i - 0.5),
           n: axis.labels.length,
         }
-      : { axis: { label: units(axis.name) }, edges: edgesOf(axis.values), n: axis.values.length };
+      : {
+          axis: { label: units(axis.name), log: isLog(axis.name) },
+          edges: edgesAlong(axis.values, isLog(axis.name)),
+          n: axis.values.length,
+        };
   const [x, y] = [side(a), side(b)];
   const z = Array.from({ length: y.n }, (_, j) => Array.from({ length: x.n }, (__, i) => part.at(key, j, i)));
-  const head = headOf(part, key === "estimate" ? "" : ", its standard deviation,");
+  const all = z.flat();
+  let [low, high] = [all.reduce((p, q) => Math.min(p, q)), all.reduce((p, q) => Math.max(p, q))];
+  const signed = part.axes.some(isLabelled) && low < 0;
+  if (signed) high = Math.max(-low, high);
+  if (signed) low = -high;
+  const head = headOf(part, places, key === "estimate" ? undefined : "Standard deviation");
   return {
     ...head,
     x: x.axis,
@@ -100,20 +115,21 @@ function mapFigure(part, units, key) {
         x: x.edges,
         y: y.edges,
         z,
-        low: z.flat().reduce((p, q) => Math.min(p, q)),
-        high: z.flat().reduce((p, q) => Math.max(p, q)),
+        low,
+        high,
+        signed,
       },
     ],
   };
 }
 
-/** The figures of a table; none: it has one number for each output. units(name): a name with its unit. */
-export function tableFigures(one, units) {
+/** The figures of a table; none: it has one number for each output. words: {units(name): a name with its unit, isLog(name)}. */
+export function tableFigures(one, words) {
   return partsOf(one).flatMap((part) => {
-    if (part.axes.length === 1) return [alongFigure(part, units)];
+    if (part.axes.length === 1) return [alongFigure(part, words)];
     if (part.axes.length !== 2) return [];
-    const figures = [mapFigure(part, units, "estimate")];
-    if (!part.axes.some(isLabelled)) figures.push(mapFigure(part, units, "surrogate_error"));
+    const figures = [mapFigure(part, words, "estimate")];
+    if (!part.axes.some(isLabelled)) figures.push(mapFigure(part, words, "surrogate_error"));
     return figures;
   });
 }
@@ -121,10 +137,11 @@ export function tableFigures(one, units) {
 /** All that an analysis found. */
 export function tablesView(result, columns) {
   const all = [...columns.inputs, ...columns.outputs];
-  const units = (name) => all.find((one) => one.name === name)?.label ?? name ?? "";
+  const find = (name) => all.find((one) => one.name === name);
+  const words = { units: (name) => find(name)?.label ?? name ?? "", isLog: (name) => find(name)?.log ?? false };
   const tables = result.tables ?? [];
   const single = tables.flatMap(partsOf).filter((part) => part.axes.length === 0);
-  const figures = tables.flatMap((one) => tableFigures(one, units));
+  const figures = tables.flatMap((one) => tableFigures(one, words));
   return [
     single.length
       ? table(

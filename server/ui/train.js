@@ -166,7 +166,8 @@ export async function render(context) {
   }
   put(context.room, form(context, schemas), place);
   context.every(2, async () => {
-    const { jobs } = await get(`/v1/jobs?limit=50&model=${encodeURIComponent(context.model)}`, context);
-    put(list, table("Trainings", jobColumns(context, false), jobs, "None was asked for yet."));
+    const { jobs } = await get(`/v1/jobs?limit=200&model=${encodeURIComponent(context.model)}`, context);
+    const trainings = jobs.filter((one) => one.kind === "train");
+    put(list, table("Trainings", jobColumns(context, false), trainings, "None was asked for yet."));
   });
 }

@@ -26,6 +26,18 @@ class Little(BrowserTest):
         self.page.wait_for_selector("text=there is no model nobody")
         self.check_quiet()
 
+    def test_a_server_shows_the_replicas_that_tell_of_themselves(self):
+        self.ok(201, "PUT", "/v1/models/made", document())
+        version = int(self.server.request("GET", "/v1/models")[1]["X-Registry-Version"])
+        self.ok(200, "POST", "/v1/replicas", {"name": "node7:8080", "registry_version": version - 1})
+        self.ok(200, "POST", "/v1/replicas", {"name": "node8:8080", "registry_version": version})
+        self.show("#/server")
+        rows = self.page.locator("[aria-label=Replicas] tbody tr")
+        rows.first.wait_for()
+        self.assertRegex(rows.nth(0).inner_text(), rf"node7:8080\s+{version - 1}\s+1 changes\s")
+        self.assertRegex(rows.nth(1).inner_text(), rf"node8:8080\s+{version}\s+–\s")
+        self.check_quiet()
+
     def test_a_model_without_versions_and_one_without_rows(self):
         self.ok(201, "POST", "/v1/models/plate/data", smooth_rows(20))
         self.ok(201, "PUT", "/v1/models/made", document())

@@ -73,11 +73,19 @@ class Numbers(BrowserTest):
         pit = self.mark(self.wait_figure("PIT of T"), "bars")["top"]
         self.assertAlmostEqual(sum(pit), told["scores"]["rows"], delta=1e-9)
         self.assertAlmostEqual(pit[0], told["scores"]["calibration"][0][0] * told["scores"]["rows"], delta=1e-9)
-        parity = self.mark(self.wait_figure("Parity of T"), "points")
-        self.close(parity["x"], [row[0] for row in data["outputs"]])
+        listed = self.ok(200, "GET", f"{self.at}/versions/1/rows")[1]
+        parts = [listed["parts"][place] for place in listed["rows"]]
         answer = self.ok(200, "POST", f"{self.at}/predict", {"inputs": data["inputs"], "return": ["mean", "total_variance"]})[1]
-        self.close(parity["y"], [row[0] for row in answer["mean"]])
-        self.close(parity["high"], [m[0] + 2 * v[0] ** 0.5 for m, v in zip(answer["mean"], answer["total_variance"])])
+        figure = self.wait_figure("Parity of T")
+        self.assertGreater(parts.count("kept_out"), told["scores"]["rows"] - 1)
+        for part, words in (("trained", "trained it"), ("kept_out", "kept out of its training")):
+            at = [i for i, one in enumerate(parts) if one == part]
+            parity = self.mark(figure, "points", f"{len(at)} {words}")
+            self.close(parity["x"], [data["outputs"][i][0] for i in at])
+            self.close(parity["y"], [answer["mean"][i][0] for i in at])
+            self.close(parity["high"], [answer["mean"][i][0] + 2 * answer["total_variance"][i][0] ** 0.5 for i in at])
+        residuals = self.mark(self.wait_figure("Standardised residuals of T"), "bars", f"{parts.count('kept_out')} rows that did not train")
+        self.assertEqual(sum(residuals["top"]), parts.count("kept_out"))
         self.assertIn(f"{told['scores']['rmse'][0]:.3g}"[:5], self.page.inner_text("main"))
         self.check_quiet()
 
@@ -120,10 +128,10 @@ class Numbers(BrowserTest):
         self.assertEqual(self.wait_figure("Density of T")["x"]["label"], "T (K)")
         self.assertIn("Kurtosis", self.page.inner_text("[aria-label=Numbers]"))
         slices = self.analyse(kind="slices", slices=[["k", "load"]], grid=5)["partial_dependence"]
-        heat = self.mark(self.wait_figure("Dependence of stress"), "heat")
+        heat = self.mark(self.wait_figure("Dependence of stress on k and load"), "heat")
         for j in range(5):
             self.close(heat["z"][j], [slices["estimate"][j][i][1] for i in range(5)])
-        spread = self.mark(self.wait_figure("Dependence, its standard deviation, of stress"), "heat")
+        spread = self.mark(self.wait_figure("Standard deviation of stress on k and load"), "heat")
         self.close(spread["z"][2], [one[1] for one in slices["surrogate_error"][2]])
         vectors = self.analyse(kind="active_subspace", points=64, replicates=4)["eigenvectors"]
         self.close(self.mark(self.wait_figure("Eigenvectors of T"), "heat")["z"][1], vectors["estimate"][0][1])
@@ -143,7 +151,7 @@ class Numbers(BrowserTest):
         self.page.wait_for_selector("[aria-label=Numbers] >> text=Probability")
         self.page.get_by_label("Analysis", exact=True).select_option("slices")
         self.page.get_by_role("button", name="Analyse", exact=True).click()
-        self.wait_figure("Dependence on load of stress")
+        self.wait_figure("Dependence of stress on load")
         self.check_quiet()
 
     def test_a_suggestion_and_an_optimum_come_back_by_their_link(self):
@@ -156,6 +164,41 @@ class Numbers(BrowserTest):
         figures = self.page.evaluate("[...document.querySelectorAll('figure.plot')].map(one => one.figure)")
         self.assertEqual(self.mark(figures[0], "points", "suggested")["x"], [one[0] for one in points])
         self.assertEqual(self.mark(figures[2], "points", "optimum")["y"], [best["point"][1]])
+        self.check_quiet()
+
+    def test_trade_offs_of_two_outputs_come_back_by_their_link(self):
+        self.show("#/model/plate/next?optimum=T,min,mean,stress,max")
+        body = {"objectives": [{"output": "T", "goal": "min", "of": "mean"}, {"output": "stress", "goal": "max", "of": "mean"}]}
+        answer = self.ok(200, "POST", f"{self.at}/optimize", body)[1]
+        figure = self.wait_figure("Pareto front of T and stress")
+        front = self.mark(figure, "points", "front")
+        self.assertEqual([list(one) for one in zip(front["x"], front["y"])], sorted(answer["front"]["values"]))
+        draws = [one for one in figure["marks"] if one["kind"] == "line" and one.get("color") == 5]
+        self.assertEqual(len(draws), len(answer["draws"]["fronts"]))
+        self.assertEqual(draws[0]["x"], sorted(one[0] for one in answer["draws"]["fronts"][0]["values"]))
+        self.wait_figure("Standard deviation of T")
+        points = self.mark(self.figure("Standard deviation of T"), "points", "trade-offs")
+        self.assertEqual(points["y"], [one[1] for one in answer["front"]["points"]])
+        self.check_quiet()
+
+    def test_a_history_match_is_asked_for_on_the_page(self):
+        self.show("#/model/plate/next")
+        self.page.get_by_text("Calibrate the inputs to an observation").click()
+        self.page.get_by_label("Observed T (K)").fill("330")
+        self.page.get_by_label("Its standard deviation").first.fill("0.5")
+        self.page.get_by_role("button", name="Rule out inputs").click()
+        figure = self.wait_figure("Implausibility of k and load")
+        job = self.ok(200, "GET", "/v1/jobs?model=plate&limit=1")[1]["jobs"][0]["id"]
+        result = self.ok(200, "GET", f"/v1/jobs/{job}/result")[1]
+        pair = result["pairs"][0]
+        self.assertEqual(pair["inputs"], ["k", "load"])
+        heat = self.mark(figure, "heat")
+        self.assertEqual(heat["z"], [list(one) for one in zip(*pair["minimum"])])
+        self.assertAlmostEqual(heat["x"][0], 0.1, delta=1e-9)  # the edges of cells that are even in the logarithm
+        self.assertAlmostEqual(heat["x"][-1], 2, delta=1e-9)
+        self.assertEqual(self.mark(self.figure("Left of k and load"), "heat")["z"], [list(one) for one in zip(*pair["depth"])])
+        self.assertEqual(self.mark(self.figure("Implausibility along load"), "line")["y"], result["inputs"][1]["minimum"])
+        self.assertEqual(self.mark(figure, "points")["x"], [one[0] for one in result["points"]])
         self.check_quiet()
 
     def test_each_plot_is_saved_as_svg_png_and_csv(self):

@@ -10,7 +10,7 @@ from browser_harness import AXE, PICTURES, BrowserTest, needs_browser, smooth_ro
 from harness import architecture, document
 
 VIEWS = {"models": "#/models", "model": "#/model/plate", "data": "#/model/plate/data", "train": "#/model/plate/train",
-         "diagnostics": "#/model/plate/diagnostics?draws=1", "explore": "#/model/plate/explore?map=0,1,0", "next": "#/model/plate/next?suggest=4,variance,T,min,",
+         "diagnostics": "#/model/plate/diagnostics?draws=1", "explore": "#/model/plate/explore?map=0,1,0", "next": "#/model/plate/next?suggest=4,variance,T,min,&optimum=T,min,mean,stress,max",
          "jobs": "#/jobs", "job": "#/job/1", "server": "#/server"}
 SCREENS = ((320, 640), (1280, 900), (3840, 2160))
 FIRST_VIEW_MS = 200

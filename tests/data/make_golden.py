@@ -9,6 +9,7 @@ when a case is added: python3 make_golden.py > golden.json
 import json
 import math
 import random
+from fractions import Fraction
 
 
 ACTIVATIONS = {
@@ -43,6 +44,16 @@ def phi(arch, i):
             sum(math.comb(n, k) ** 2 * (x - 1) ** (n - k) * (x + 1) ** k for k in range(n + 1)) / 2**n
             for n in range(p + 1)
         ]
+    if basis == "qr":  # exact Gram-Schmidt of the powers, rounded at the end
+        depths = [Fraction(j, arch["layers"]) if arch["grid"] == "closed" else Fraction(j, blocks) for j in range(blocks)]
+        found = []
+        for k in range(p + 1):
+            v = [d**k for d in depths]
+            for q in found:
+                share = sum(u * w for u, w in zip(v, q)) / sum(w * w for w in q)
+                v = [u - share * w for u, w in zip(v, q)]
+            found.append(v)
+        return [float(v[i]) / math.sqrt(sum(u * u for u in v)) for v in found]
     degree = {"constant": 0, "linear": 1, "quadratic": 2, "cubic": 3}.get(basis, p)
     return [t**k for k in range(degree + 1)]
 
@@ -65,9 +76,9 @@ def evaluate(arch, params, x):
     bias = arch["bias"]
     act = ACTIVATIONS[arch["activation"]]
     if arch["layer_pre"]:
-        w_pre, b_pre = take(r, d), take(1, r)[0]
+        w_pre, b_pre = take(r, d), take(1, r)[0] if arch.get("outer_bias", True) else [0.0] * r
     if arch["layer_post"]:
-        w_post, b_post = take(o, r), take(1, o)[0]
+        w_post, b_post = take(o, r), take(1, o)[0] if arch.get("outer_bias", True) else [0.0] * o
     ww = [take(r, r) for _ in range(n_coef)]
     bb = [take(1, r)[0] if bias else [0.0] * r for _ in range(n_coef)]
     assert at == len(params)
@@ -93,8 +104,9 @@ def count(arch):
     r, n = arch["width"], len(phi(arch, 0))
     bias = 1 if arch["bias"] else 0
     total = n * (r * r + bias * r)
-    total += r * arch["inputs"] + r if arch["layer_pre"] else 0
-    return total + (arch["outputs"] * r + arch["outputs"] if arch["layer_post"] else 0)
+    outer = 1 if arch.get("outer_bias", True) else 0
+    total += r * arch["inputs"] + outer * r if arch["layer_pre"] else 0
+    return total + ((r + outer) * arch["outputs"] if arch["layer_post"] else 0)
 
 
 BASE = dict(inputs=3, outputs=2, width=5, layers=3, basis="linear", order=0, bias=True,
@@ -115,6 +127,9 @@ VARIANTS = [
     {"activation": "relu"}, {"activation": "sin", "horizon": 3.0}, {"activation": "silu"}, {"activation": "gelu"},
     {"activation": "relu", "residual": False}, {"activation": "sin", "residual": False},
     {"activation": "silu", "residual": False}, {"activation": "gelu", "residual": False, "layer_pre": False, "inputs": 5},
+    {"outer_bias": False}, {"outer_bias": False, "bias": False, "outputs": 1, "width": 4},
+    {"outer_bias": False, "layer_pre": False, "inputs": 5},
+    {"basis": "qr", "order": 2}, {"basis": "qr", "order": 0}, {"basis": "qr", "order": 6, "layers": 6, "grid": "closed"},
 ]
 
 

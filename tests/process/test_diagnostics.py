@@ -58,6 +58,49 @@ class Diagnostics(ServerTest):
         self.assertEqual(exported["report"], told["report"])
         self.ok(200, "PUT", "/v1/models/m", exported)
 
+    def parts(self, model, version, query=""):
+        _, told = self.ok(200, "GET", f"/v1/models/{model}/versions/{version}/rows{query}")
+        self.assertEqual((told["model"], told["parts"]), (model, ["trained", "kept_out", "unknown", "later"]))
+        return [told["parts"][place] for place in told["rows"]]
+
+    def test_which_rows_trained_a_version_and_which_did_not(self):
+        data = rows(60)
+        self.ok(201, "POST", "/v1/models/m/data", data)
+        request = {"solver": "ensemble", "settings": {"members": 2, "epochs": 20}, "split": {"validation": 0.2}, "seed": 3,
+                   "architecture": {"width": 4, "layers": 1}, "gate": None}
+        job = self.ok(202, "POST", "/v1/models/m/train", request)[1]["id"]
+        self.server.wait_job(job, "succeeded")
+        parts = self.parts("m", 1)
+        self.assertEqual({part: parts.count(part) for part in set(parts)}, {"trained": 48, "kept_out": 12})
+        # The scores are of the rows that were kept out: their errors say so, with all digits.
+        kept = [i for i, part in enumerate(parts) if part == "kept_out"]
+        scores = self.ok(200, "GET", "/v1/models/m/diagnostics")[1]["scores"]
+        self.assertEqual(scores["rows"], len(kept))
+        said = self.ok(200, "POST", "/v1/models/m/predict", {"inputs": [data["inputs"][i] for i in kept], "return": ["mean"]})[1]
+        for j, rmse in enumerate(scores["rmse"]):
+            errors = [mean[j] - data["outputs"][i][j] for i, mean in zip(kept, said["mean"])]
+            self.assertAlmostEqual(rmse, (sum(e * e for e in errors) / len(errors)) ** 0.5, delta=1e-9 * rmse)
+        # Rows that come later are new to it; a version that starts from it has trained on what trained it.
+        self.ok(201, "POST", "/v1/models/m/data", rows(90, seed=7))
+        self.assertEqual(self.parts("m", 1, "?batch=2"), ["later"] * 90)
+        self.assertEqual(self.parts("m", 1), parts + ["later"] * 90)
+        job = self.ok(202, "POST", "/v1/models/m/train", {**request, "start": "warm"})[1]["id"]
+        self.server.wait_job(job, "succeeded")
+        after = self.parts("m", 2)
+        self.assertEqual(after[:60], parts)
+        self.assertEqual(sorted(set(after[60:])), ["kept_out", "trained"])
+        self.assertEqual(self.parts("m", 1), parts + ["later"] * 90)
+
+    def test_the_parts_of_many_rows_of_a_registered_version(self):
+        x = rows(20000, 3)["inputs"]
+        self.ok(404, "GET", "/v1/models/m/versions/1/rows")
+        self.ok(201, "POST", "/v1/models/m/data", {"inputs": x, "outputs": [[a, b] for a, b, _ in x]})  # more than a piece that is read at once
+        self.ok(201, "PUT", "/v1/models/m", document())
+        self.assertEqual(self.parts("m", 1), ["unknown"] * 20000)
+        self.ok(404, "GET", "/v1/models/m/versions/2/rows")
+        self.ok(404, "GET", "/v1/models/m/versions/1/rows?batch=2")
+        self.ok(400, "GET", "/v1/models/m/versions/1/rows?batch=0")
+
 
 if __name__ == "__main__":
     unittest.main()

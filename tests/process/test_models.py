@@ -11,8 +11,8 @@ from harness import HERE, ServerTest, architecture, document, full_document, gau
 
 SCHEMA = os.path.join(HERE, "..", "..", "schema", "model.schema.json")
 
-# Members of models that have them alone: names, failed runs, rows that miss outputs.
-OF_SOME = {"space", "feasible", "counts"}
+# Members of models that have them alone: names, failed runs, rows that miss outputs, fields, layers without biases.
+OF_SOME = {"space", "feasible", "counts", "output_reduction", "outer_bias"}
 
 
 class Registration(ServerTest):
@@ -28,6 +28,21 @@ class Registration(ServerTest):
         _, data = self.ok(200, "GET", "/v1/models")
         self.assertEqual([(m["name"], m["default_version"], m["versions"]) for m in data["models"]],
                          [("m", 2, 2)])
+
+    def test_outer_layers_without_biases_and_other_activations(self):
+        for name, more in (("plain", {"outer_bias": False}), ("gelu", {"activation": "gelu"}),
+                           ("qr", {"basis": "qr", "order": 1})):
+            given = document(arch=architecture(**more))
+            self.ok(201, "PUT", f"/v1/models/{name}", given)
+            exported = self.ok(200, "GET", f"/v1/models/{name}/versions/1/export?format=json")[1]
+            for key, value in more.items():
+                self.assertEqual(exported["architecture"][key], value)
+            x = [[0.3, -0.2, 0.9]]
+            draws = [make_golden.evaluate(given["architecture"], p, x[0]) for p in given["posterior"]["parameters"]]
+            mean = [sum(column) / len(draws) for column in zip(*draws)]
+            answer = self.ok(200, "POST", f"/v1/models/{name}/predict", {"inputs": x, "return": ["mean"]})[1]
+            for found, wanted in zip(answer["mean"][0], mean):
+                self.assertAlmostEqual(found, wanted, places=12)
 
     def test_an_export_registers_as_the_same_content(self):
         full = document(

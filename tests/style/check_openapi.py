@@ -49,7 +49,7 @@ def prediction_keys(tree, path):
     """Query keys of a prediction: what the path names is not one."""
     results = [(unquote(line[2]), line[5]) for line in entries(tree.read("core/predict/results.def"), "RESULT")]
     keys = {name for name, option in results if option not in ("NONE", "ALTERNATIVE")}
-    keys |= {"return", "seed", "samples_of", "outputs", "within"}
+    keys |= {"return", "seed", "samples_of", "burn_in", "at", "outputs", "within"}
     keys |= {"model"} - ({"model"} if "{m}" in path else set())
     return keys | ({"version"} - ({"version"} if "{v}" in path else set()))
 

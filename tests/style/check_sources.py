@@ -10,7 +10,7 @@ import re
 import sys
 
 # The rooms of core/ in their order: each may use itself and those before it.
-ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train",
+ROOMS = ["base", "math", "network", "losses", "fit", "sample", "solve", "model", "predict", "train",
          "explore", "analyse"]
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
@@ -26,7 +26,8 @@ LAYERS = {
     "server/base": CORE + ["server/metrics"],
     "server/formats": CORE + ["server/base"],
     "server/formats/text": CORE + ["server/base", "server/formats"],
-    "server/documents": CORE + FORMATS + ["server/base"],
+    "server/documents/training": CORE + FORMATS + ["server/base"],
+    "server/documents": CORE + FORMATS + ["server/base", "server/documents/training"],
     "server/documents/explore": CORE + FORMATS + ["server/base", "server/documents"],
     "server/documents/analyses": CORE + FORMATS + ["server/base", "server/documents",
                                                    "server/documents/explore"],

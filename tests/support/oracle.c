@@ -70,6 +70,7 @@ struct arch oracle_arch(const json_t *json)
     a.layers = get_int(json, "layers", 0);
     a.order = get_int(json, "order", 0);
     a.bias = get_bool(json, "bias");
+    a.outer_bias = !json_is_false(json_object_get(json, "outer_bias"));
     a.residual = get_bool(json, "residual");
     a.layer_pre = get_bool(json, "layer_pre");
     a.layer_post = get_bool(json, "layer_post");

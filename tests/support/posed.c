@@ -5,27 +5,38 @@
 #include <stdlib.h>
 
 const struct posed_kind posed_kinds[] = {
-    {"linear", 2, 2, 5, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_NONE, false, false, false, false},
-    {"wide, cubic", 3, 2, 8, 3, WPFN_CUBIC, 0, ACT_TANH, FINAL_NONE, false, false, false, false},
+    {"linear", 2, 2, 5, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_NONE, false, false, false, false, false},
+    {"wide, cubic", 3, 2, 8, 3, WPFN_CUBIC, 0, ACT_TANH, FINAL_NONE, false, false, false, false,
+     false},
     {"perceptron", 2, 2, 4, 2, WPFN_NONPARAMETRIC, 0, ACT_TANH, FINAL_NONE, true, false, false,
-     false},
-    {"constant", 1, 2, 3, 3, WPFN_CONSTANT, 0, ACT_TANH, FINAL_NONE, false, false, false, false},
-    {"no pre layer", 4, 2, 4, 2, WPFN_LEGENDRE, 2, ACT_TANH, FINAL_NONE, false, false, true, false},
-    {"no post layer", 3, 4, 4, 1, WPFN_FOURIER, 1, ACT_TANH, FINAL_NONE, false, false, false, true},
-    {"neither", 4, 4, 4, 2, WPFN_QUADRATIC, 0, ACT_TANH, FINAL_NONE, true, true, true, true},
-    {"no bias", 2, 2, 3, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_NONE, false, true, false, false},
-    {"identity", 2, 2, 3, 2, WPFN_LINEAR, 0, ACT_IDENTITY, FINAL_NONE, false, false, false, false},
-    {"identity perceptron", 2, 2, 3, 2, WPFN_CONSTANT, 0, ACT_IDENTITY, FINAL_NONE, true, false,
      false, false},
-    {"exp", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_EXP, false, false, false, false},
-    {"log", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_LOGABS, false, false, false, false},
-    {"sum", 2, 3, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_SUM, false, false, false, false},
-    {"relu", 2, 2, 5, 2, WPFN_LINEAR, 0, ACT_RELU, FINAL_NONE, false, false, false, false},
-    {"sin", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_SIN, FINAL_NONE, false, false, false, false},
-    {"silu", 2, 2, 4, 2, WPFN_CONSTANT, 0, ACT_SILU, FINAL_EXP, false, true, false, false},
-    {"gelu perceptron", 2, 2, 4, 2, WPFN_NONPARAMETRIC, 0, ACT_GELU, FINAL_NONE, true, false, false,
+    {"constant", 1, 2, 3, 3, WPFN_CONSTANT, 0, ACT_TANH, FINAL_NONE, false, false, false, false,
      false},
-    {"gelu, neither", 4, 4, 4, 2, WPFN_LINEAR, 0, ACT_GELU, FINAL_NONE, false, false, true, true},
+    {"no pre layer", 4, 2, 4, 2, WPFN_LEGENDRE, 2, ACT_TANH, FINAL_NONE, false, false, true, false,
+     false},
+    {"no post layer", 3, 4, 4, 1, WPFN_FOURIER, 1, ACT_TANH, FINAL_NONE, false, false, false, true,
+     false},
+    {"neither", 4, 4, 4, 2, WPFN_QUADRATIC, 0, ACT_TANH, FINAL_NONE, true, true, true, true, false},
+    {"no bias", 2, 2, 3, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_NONE, false, true, false, false, false},
+    {"identity", 2, 2, 3, 2, WPFN_LINEAR, 0, ACT_IDENTITY, FINAL_NONE, false, false, false, false,
+     false},
+    {"identity perceptron", 2, 2, 3, 2, WPFN_CONSTANT, 0, ACT_IDENTITY, FINAL_NONE, true, false,
+     false, false, false},
+    {"exp", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_EXP, false, false, false, false, false},
+    {"log", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_LOGABS, false, false, false, false, false},
+    {"sum", 2, 3, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_SUM, false, false, false, false, false},
+    {"qr", 2, 2, 3, 3, WPFN_QR, 2, ACT_TANH, FINAL_NONE, false, false, false, false, false},
+    {"relu", 2, 2, 5, 2, WPFN_LINEAR, 0, ACT_RELU, FINAL_NONE, false, false, false, false, false},
+    {"sin", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_SIN, FINAL_NONE, false, false, false, false, false},
+    {"silu", 2, 2, 4, 2, WPFN_CONSTANT, 0, ACT_SILU, FINAL_EXP, false, true, false, false, false},
+    {"gelu perceptron", 2, 2, 4, 2, WPFN_NONPARAMETRIC, 0, ACT_GELU, FINAL_NONE, true, false, false,
+     false, false},
+    {"gelu, neither", 4, 4, 4, 2, WPFN_LINEAR, 0, ACT_GELU, FINAL_NONE, false, false, true, true,
+     false},
+    {"no outer bias", 2, 2, 4, 2, WPFN_LINEAR, 0, ACT_TANH, FINAL_NONE, false, false, false, false,
+     true},
+    {"no bias at all", 2, 2, 4, 2, WPFN_NONPARAMETRIC, 0, ACT_SILU, FINAL_EXP, true, true, false,
+     false, true},
 };
 const int posed_n_kinds = sizeof posed_kinds / sizeof *posed_kinds;
 
@@ -76,6 +87,7 @@ static struct arch arch_of(const struct posed_kind *kind)
     arch.final = kind->final;
     arch.residual = !kind->mlp;
     arch.bias = !kind->no_bias;
+    arch.outer_bias = !kind->no_outer_bias;
     arch.layer_pre = !kind->no_pre;
     arch.layer_post = !kind->no_post;
     return arch;

@@ -14,7 +14,7 @@ struct posed_kind {
     int order;
     enum activation activation;
     enum arch_final final;
-    bool mlp, no_bias, no_pre, no_post;
+    bool mlp, no_bias, no_pre, no_post, no_outer_bias;
 };
 extern const struct posed_kind posed_kinds[];
 extern const int posed_n_kinds;

@@ -6,7 +6,7 @@
     document = document_of(solver, gaussian=True)         # SWAG, Laplace, VI: their normal distributions instead
 
 Networks: QUiNN's RNet, whose flat vector of parameters has the order that the server reads, and its MLP with layers
-of one width, with tanh, ReLU, SiLU, GELU or no activation. QUiNN's Sine cannot be evaluated (it asks torch.Tensor for pi).
+of any width, with dropout and batch normalisation (plain_row says how), with tanh, ReLU, SiLU, GELU or no activation. QUiNN's Sine cannot be evaluated (it asks torch.Tensor for pi).
 
 Draws are made as the solver's own predict_ens makes them, from the same random numbers in the same order: after
 np.random.seed(s) and torch.manual_seed(s), draws_of(solver, m) are the parameters of predict_ens(x, m) after the same
@@ -67,30 +67,82 @@ def rnet_of(net):
     return a, None
 
 
+def linear_layers(net):
+    """[(Linear, what stands between it and the activation)] of an MLP."""
+    layers = []
+    for module in net.nnmodel:
+        kind = type(module).__name__
+        if kind == "Linear":
+            layers.append((module, []))
+        elif kind in ("Dropout", "BatchNorm1d"):
+            layers[-1][1].append(module)
+    return layers
+
+
 def mlp_of(net):
     """A perceptron of n hidden layers is one without residual and with n - 1 blocks, each with weights of its own.
-    Of one hidden layer the block has the weights 0, which as a residual adds nothing."""
-    widths, bias = list(net.hls), bool(net.biasorno)
-    if len(set(widths)) != 1:
-        raise NotServed(f"the hidden layers have the widths {widths}; layers of one width are served")
-    if net.bnorm or net.dropout > 0:
-        raise NotServed("batch normalisation and dropout are not served")
+    Of one hidden layer the block has the weights 0, which as a residual adds nothing. The blocks have one width:
+    narrower layers have units with weights 0, whose activation is 0."""
     if net.final_transform not in (None, "exp"):
         raise NotServed(f"the final transform is {net.final_transform}")
-    d, o, r, n = net.indim, net.outdim, widths[0], len(widths)
+    d, o, widths = net.indim, net.outdim, list(net.hls)
+    r, n = max(widths), len(widths)
+    activation = next(m for m in net.nnmodel if type(m).__name__ not in ("Linear", "Dropout", "BatchNorm1d"))
     a = {"inputs": d, "outputs": o, "width": r, "layers": max(n - 2, 0), "basis": "nonparametric", "order": 0,
-         "bias": True, "activation": activation_of(list(net.nnmodel)[1]), "residual": n == 1,
+         "bias": True, "activation": activation_of(activation), "residual": n == 1,
          "layer_pre": True, "layer_post": True, "final": net.final_transform or "none", "index_rule": "integer"}
-    shapes = [(r, d)] + [(r, r)] * (n - 1) + [(o, r)]
+    bias = bool(net.biasorno) or bool(net.bnorm)  # of the layers as plain_row leaves them
+    if not bias:
+        a["bias"] = a["outer_bias"] = False
     at, weights, biases = 0, [], []
-    for rows, columns in shapes:  # the order of QUiNN: weights and biases of a layer, then the next layer
-        weights.append(np.arange(at, at + rows * columns))
+    for i, (rows, columns) in enumerate(zip([*widths, o], [d, *widths])):
+        # The order of QUiNN: weights and biases of a layer, then the next layer.
+        weight = np.full((o if i == n else r, d if i == 0 else r), -1)
+        weight[:rows, :columns] = np.arange(at, at + rows * columns).reshape(rows, columns)
         at += rows * columns
-        biases.append(np.arange(at, at + rows) if bias else np.full(rows, -1))
-        at += rows if bias else 0
-    inner = list(zip(weights[1:-1], biases[1:-1])) or [(np.full(r * r, -1), np.full(r, -1))]
+        b = np.full(len(weight), -1)
+        if bias:
+            b[:rows] = np.arange(at, at + rows)
+            at += rows
+        weights.append(weight.ravel())
+        biases.append(b if bias else [])
+    inner = list(zip(weights[1:-1], biases[1:-1])) or [(np.full(r * r, -1), np.full(r if bias else 0, -1))]
     return a, np.concatenate([weights[0], biases[0], weights[-1], biases[-1], *(w for w, _ in inner),
-                              *(b for _, b in inner)])
+                              *(b for _, b in inner)]).astype(int)
+
+
+def is_plain(net):
+    net = net.nnmodel if "SNet" in class_names(net) else net
+    return "MLP" not in class_names(net) or not (net.bnorm or net.dropout > 0)
+
+
+def plain_row(net, flat):
+    """One draw of an MLP with dropout or batch normalisation, as weights and biases of its Linear layers alone.
+
+    QUiNN never calls eval(). Its dropout therefore stays on at prediction, with a mask for each row; here each draw
+    has one mask for all rows, from numpy's random numbers: each row's distribution is the same. Its batch normalisation
+    takes mean and variance of the rows that are predicted, so that a row's prediction depends on the rows beside it;
+    here the running mean and variance of the fit are folded into the layer before, as eval() would take them."""
+    at, parts = 0, []
+
+    def take(n):
+        nonlocal at
+        at += n
+        return flat[at - n:at]
+
+    for linear, between in linear_layers(net):
+        w = take(linear.weight.numel()).reshape(linear.weight.shape).copy()
+        b = take(len(w)).copy() if linear.bias is not None else np.zeros(len(w))
+        for module in between:
+            if type(module).__name__ == "Dropout":
+                scale = (np.random.rand(len(w)) >= module.p) / (1.0 - module.p)
+                w, b = scale[:, None] * w, scale * b
+                continue
+            scale = 1.0 / np.sqrt(array(module.running_var) + module.eps)
+            gamma, beta = (take(len(w)), take(len(w))) if module.affine else (1.0, 0.0)
+            w, b = (gamma * scale)[:, None] * w, gamma * scale * (b - array(module.running_mean)) + beta
+        parts += [w.ravel()] + ([b] if linear.bias is not None or net.bnorm else [])
+    return np.concatenate(parts)
 
 
 def network_of(net):
@@ -184,6 +236,20 @@ def gaussians_of(solver):
 # ---- documents ----
 
 
+def plain_draws(solver, flat):
+    """draws_of as the parameters that mlp_of and rnet_of expect."""
+    names, net = class_names(solver), net_of(solver)
+    if is_plain(net):
+        return flat
+    members = not {"NN_SWAG", "NN_Laplace", "NN_VI", "NN_MCMC"} & set(names)
+    inner = net.nnmodel if "SNet" in class_names(net) else net
+    if inner.bnorm and not members:
+        raise NotServed(f"{names[0]} with batch normalisation, whose running means its draws do not have")
+    nets = [learner.best_model for learner in solver.learners] if members else [net] * len(flat)
+    return np.array([plain_row(one.nnmodel if "SNet" in class_names(one) else one, row)
+                     for one, row in zip(nets, flat)])
+
+
 def net_of(solver):
     if "NN_VI" in class_names(solver):
         return solver.nnmodel
@@ -194,6 +260,8 @@ def document_of(solver, draws=100, burn_in=1000, gaussian=False, **more):
     """more: other keys of the document: noise, scaling, names, units, training_range, .. and, with `gaussian`,
     seed (0) and predictive ("sampled" or "linearised")."""
     architecture, places = network_of(net_of(solver))
+    if gaussian and not is_plain(net_of(solver)):
+        raise NotServed("a normal distribution with dropout or batch normalisation; leave gaussian out")
     if gaussian:
         members = []
         for mean, std, factor in gaussians_of(solver):
@@ -206,7 +274,7 @@ def document_of(solver, draws=100, burn_in=1000, gaussian=False, **more):
                      "predictive": more.pop("predictive", "sampled"), "members": members}
     else:
         posterior = {"kind": "draws",
-                     "parameters": placed(draws_of(solver, draws, burn_in), places).tolist()}
+                     "parameters": placed(plain_draws(solver, draws_of(solver, draws, burn_in)), places).tolist()}
     return {"architecture": architecture, "posterior": posterior,
             "provenance": {"made by": f"QUiNN, {type(solver).__name__}"}, **more}
 

@@ -15,6 +15,8 @@
 #include "api/native/scoring.h"
 #include "api/quota.h"
 #include "api/reply.h"
+#include "jobs/model_space.h"
+#include "jobs/rows/row_roles.h"
 #include "model/space_rows.h"
 #include "base/mem.h"
 #include "base/phrase.h"
@@ -78,12 +80,29 @@ static enum err_code find_versions(struct comparison *c, struct err *err)
     return ERR_OK;
 }
 
+/* Of rows as they are stored, those columns that the version predicts. */
+static enum err_code leave_targets(struct comparison *c, const struct model *version,
+                                   struct data_newest *rows, struct err *err)
+{
+    struct model_space space;
+    if (version->o == rows->o || model_space_load(c->app->db, c->model, &space, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(row_roles_leave_targets(version, space.space, rows, err));
+    model_space_release(&space);
+    return err->code;
+}
+
 static enum err_code load_stored(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
     struct data_newest newest = {.rows = NULL};
     if (data_store_newest(c->app->db, c->model, c->request.after_batch, c->request.limit, &newest,
                           err) != ERR_OK) {
+        return err->code;
+    }
+    if (leave_targets(c, model, &newest, err) != ERR_OK) {
+        mem_free(newest.rows);
         return err->code;
     }
     if (newest.d != model->d || newest.o != model->o) {

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "documents/space_json.h"
+#include "jobs/rows/row_roles.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_delete.h"
 #include "store/data/data_key.h"
@@ -37,10 +38,15 @@ static enum err_code check_against_model(struct app *app, const char *model,
                    ? ERR_OK
                    : err_set(err, absent.code, "%s", absent.msg);
     }
-    if (served->model->d != up->d || served->model->o != up->o) {
+    int outputs = served->model->o;
+    if (outputs != up->o && row_roles_count_outputs(served->model, &outputs, err) != ERR_OK) {
+        served_unref(served);
+        return err->code;
+    }
+    if (served->model->d != up->d || (served->model->o != up->o && outputs != up->o)) {
         err_set(err, ERR_SHAPE, "the rows have %s and %s, model %s has %d and %d",
                 phrase_count(up->d, "input").text, phrase_count(up->o, "output").text, model,
-                served->model->d, served->model->o);
+                served->model->d, outputs);
     }
     served_unref(served);
     return err->code;

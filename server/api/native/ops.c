@@ -4,13 +4,16 @@
 
 #include "api/native/job_doc.h"
 #include "api/readiness.h"
+#include "access/replicas.h"
 #include "api/reply.h"
+#include "base/clock.h"
 #include "base/log_writer.h"
 #include "base/mem_budget.h"
 #include "base/version.h"
 #include "math/vtanh.h"
 #include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/db_version.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -153,13 +156,45 @@ static size_t megabytes(int mb)
     return (size_t)mb * MEGABYTE;
 }
 
+/* False: no memory. */
+static bool list_replicas(const struct app *app, struct arena *arena, struct metrics_replica **out,
+                          size_t *n)
+{
+    int64_t now_ns = clock_ns();
+    struct replica *known = arena_alloc_array(arena, REPLICAS_MAX, sizeof *known);
+    *out = arena_alloc_array(arena, REPLICAS_MAX, sizeof **out);
+    if (known == NULL || *out == NULL) {
+        return false;
+    }
+    *n = replicas_list(app->replicas, now_ns, known);
+    for (size_t i = 0; i < *n; i++) {
+        (*out)[i] =
+            (struct metrics_replica){.name = known[i].name,
+                                     .version = known[i].version,
+                                     .silent_s = 1e-9 * (double)(now_ns - known[i].heard_ns)};
+    }
+    return true;
+}
+
+/* What is in memory after an error, which others see. */
+static int64_t version_in_file(struct db *db)
+{
+    struct err ignored = ERR_INIT;
+    int64_t version = db_version(db);
+    return !db_is_read_only(db) || db_version_in_file(db, &version, &ignored) == ERR_OK
+               ? version
+               : db_version(db);
+}
+
 static enum err_code write_metrics(const struct app *app, struct arena *arena, bool openmetrics,
                                    struct textbuf *text, struct err *err)
 {
     const struct config *config = app->config;
     struct served **served = arena_alloc_array(arena, MAX_MODELS, sizeof(struct served *));
     struct metrics_model *models = arena_alloc_array(arena, MAX_MODELS, sizeof *models);
-    if (served == NULL || models == NULL) {
+    struct metrics_replica *replicas = NULL;
+    size_t n_replicas = 0;
+    if (served == NULL || models == NULL || !list_replicas(app, arena, &replicas, &n_replicas)) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     size_t n = models_served(app->models, served, MAX_MODELS);
@@ -173,6 +208,10 @@ static enum err_code write_metrics(const struct app *app, struct arena *arena, b
         .kernels = vtanh_isa(),
         .models = models,
         .n_models = n,
+        .replicas = replicas,
+        .n_replicas = n_replicas,
+        .registry_version = db_version(app->db),
+        .file_version = version_in_file(app->db),
         .memory_limits = {[MEM_ANSWERS] = megabytes(config->answers_mb),
                           [MEM_MODELS] = megabytes(config->models_mb),
                           [MEM_TRAINING] = megabytes(config->train_memory_mb)},
@@ -311,6 +350,44 @@ enum err_code handle_status(struct app *app, const struct request *req, struct r
     write_memory_use(&json);
     write_running_job(app, &json);
     write_errors(app, &json);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
+}
+
+/* ---- replicas ---- */
+
+/* {"name": "host:port", "registry_version": 7} */
+static enum err_code read_note(const struct request *req, const char **name, int64_t *version,
+                               struct err *err)
+{
+    static const char *const keys[] = {"name", "registry_version", NULL};
+    json_t *body = NULL;
+    if (json_read_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
+        json_read_check_keys(body, "body", keys, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct json_members members = {body, "body", err};
+    json_read_require(members, "name");
+    json_read_text(members, "name", REPLICA_NAME_CHARS, name);
+    json_read_require(members, "registry_version");
+    json_read_int(members, "registry_version", 0, INT64_MAX, version);
+    return err->code;
+}
+
+enum err_code handle_replica_note(struct app *app, const struct request *req, struct response *res,
+                                  struct err *err)
+{
+    const char *name = "";
+    int64_t version = 0;
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    if (read_note(req, &name, &version, err) != ERR_OK ||
+        (app->replicas != NULL &&
+         replicas_note(app->replicas, name, version, clock_ns(), err) != ERR_OK)) {
+        return err->code;
+    }
+    json_write_object(&json, NULL);
+    json_write_int(&json, "registry_version", db_version(app->db));
     json_write_object_end(&json);
     return reply_json(res, 200, &json, err);
 }

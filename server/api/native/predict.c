@@ -18,6 +18,8 @@
 #include "api/request_times.h"
 #include "base/mem_budget.h"
 
+#include <string.h>
+
 #define MEGABYTE ((size_t)1000000)
 
 /* A prediction under way; in the request's arena. */
@@ -230,6 +232,28 @@ static enum err_code fit_request(struct prediction *p, struct err *err)
     return err->code;
 }
 
+/* In place of the version the model of some of its draws; without it, the version is released. */
+static enum err_code take_part(struct prediction *p, struct err *err)
+{
+    struct served *whole = p->served;
+    struct draw_choice *part = &p->request.predict.part;
+    struct version_row row = {.version = whole->version, .created_ms = whole->created_ms};
+    struct model *model = NULL;
+    if (draw_choice_is_all(part)) {
+        return ERR_OK;
+    }
+    if (draw_choice_model(whole->model, part, &model, err) != ERR_OK) {
+        release_model(p);
+        return err->code;
+    }
+    memcpy(row.digest, whole->digest, sizeof row.digest);
+    p->served = served_new(whole->name, &row, model);
+    *part = (struct draw_choice){.burn_in = 0};
+    model_unref(model);
+    served_unref(whole);
+    return p->served != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for some draws");
+}
+
 /* On another thread: what takes long. */
 static enum err_code prepare_aside(void *ctx, struct request *req, struct response *res,
                                    struct err *err)
@@ -239,7 +263,7 @@ static enum err_code prepare_aside(void *ctx, struct request *req, struct respon
     if ((!p->is_read && read_request(p, 0, err) != ERR_OK) ||
         models_find(p->app->models, p->request.model, &p->request.version, &p->served, err) !=
             ERR_OK ||
-        fit_request(p, err) != ERR_OK) {
+        fit_request(p, err) != ERR_OK || take_part(p, err) != ERR_OK) {
         return err->code;
     }
     res->later = (struct later){.run = go_on, .drop = release_model, .ctx = p};
@@ -261,7 +285,8 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
         }
         if (!p->is_read) {
             aside_count_large(app);
-        } else if (models_find_loaded(app->models, p->request.model, &p->request.version,
+        } else if (draw_choice_is_all(&p->request.predict.part) &&
+                   models_find_loaded(app->models, p->request.model, &p->request.version,
                                       &p->served)) {
             return fit_request(p, err) == ERR_OK ? go_on(p, res, err) : err->code;
         }

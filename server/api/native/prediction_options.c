@@ -33,6 +33,8 @@ int prediction_options_list(struct prediction_option list[PREDICTION_OPTIONS_MAX
     list[n++] = (struct prediction_option){"return", OPTION_NAMES};
     list[n++] = (struct prediction_option){"seed", OPTION_NUMBER};
     list[n++] = (struct prediction_option){SAMPLES_OF, OPTION_TEXT};
+    list[n++] = (struct prediction_option){"burn_in", OPTION_NUMBER};
+    list[n++] = (struct prediction_option){"at", OPTION_TEXT};
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         const struct predict_kind *kind = &predict_kinds[i];
         if (kind->option != PREDICT_OPTION_NONE && kind->option != PREDICT_OPTION_ALTERNATIVE) {
@@ -272,10 +274,30 @@ static enum err_code read_option(const json_t *object, enum predict_index index,
     return err->code;
 }
 
+/* The draws: without the first ones of each chain, or that of the highest posterior density. */
+static enum err_code read_part(const json_t *object, struct draw_choice *part, struct err *err)
+{
+    const struct json_members members = {object, "body", err};
+    const char *at = "draws";
+    int64_t burn_in = 0;
+    json_read_text(members, "at", 16, &at);
+    if (json_read_int(members, "burn_in", 0, MODEL_MAX_DRAWS, &burn_in) != ERR_OK) {
+        return err->code;
+    }
+    part->burn_in = (int)burn_in;
+    part->map = strcmp(at, "map") == 0;
+    return part->map || strcmp(at, "draws") == 0
+               ? ERR_OK
+               : err_set(err, ERR_INVALID, "at is \"%.16s\", \"draws\" or \"map\" is needed", at);
+}
+
 enum err_code prediction_options_read(const json_t *object, struct arena *arena,
                                       struct predict_request *predict, struct err *err)
 {
     err_kept(read_return(object, &predict->want, err));
+    if (err->code == ERR_OK) {
+        err_kept(read_part(object, &predict->part, err));
+    }
     for (int i = 0; i < PREDICT_N_RESULTS && err->code == ERR_OK; i++) {
         err_kept(read_option(object, (enum predict_index)i, arena, predict, err));
     }

@@ -14,7 +14,7 @@
 #include <jansson.h>
 
 #define PREDICTION_OPTIONS_DEFAULT ((unsigned)(PREDICT_MEAN | PREDICT_VARIANCE))
-#define PREDICTION_OPTIONS_MAX     (3 + PREDICT_N_RESULTS)
+#define PREDICTION_OPTIONS_MAX     (5 + PREDICT_N_RESULTS)
 
 /* The form of a value, for reading it from the query instead of JSON. */
 enum option_form { OPTION_TEXT, OPTION_NAMES, OPTION_NUMBER, OPTION_NUMBERS };

@@ -406,9 +406,12 @@ static enum err_code delete_rows(struct client *client, struct err *err)
         return err->code;
     }
     if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
-        json_t *doc = answer.data != NULL ? json_loadb(answer.data, answer.n_data, 0, NULL) : NULL;
+        json_t *doc = NULL;
+        err_kept(client_parse(&answer, 0, &doc, err));
         json_int_t rows = json_integer_value(json_object_get(doc, "deleted_rows"));
-        printf("%s: %s deleted\n", client_word(client, 0), phrase_count(rows, "row").text);
+        if (err->code == ERR_OK) {
+            printf("%s: %s deleted\n", client_word(client, 0), phrase_count(rows, "row").text);
+        }
         json_decref(doc);
     }
     answer_release(&answer);

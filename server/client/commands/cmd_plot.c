@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* surrogated plot: asks for what a picture shows, draws it, and writes the file. */
 #include "client/commands.h"
+#include "client/commands/requests.h"
 #include "client/files.h"
 #include "client/picture.h"
 #include "client/plots/plot.h"
@@ -17,6 +18,7 @@
 #define STANDARD_DPI   192
 #define MIN_SIZE       120.0 /* pixels of 1/96 inch */
 #define MAX_SIZE       8000.0
+#define MAX_WORDS      1000
 #define FORMAT_NUMBERS (CANVAS_PDF + 1) /* "csv", after the formats of pictures */
 
 typedef enum err_code plot_fn(struct plot *plot, struct err *err);
@@ -161,6 +163,12 @@ static enum err_code write_picture(struct client *client, const struct figure *f
     return err->code;
 }
 
+/* Those that send a request, whose settings follow as words after --set. */
+static bool takes_settings(const char *kind)
+{
+    return strcmp(kind, "suggest") == 0 || strcmp(kind, "pareto") == 0;
+}
+
 static enum err_code draw(struct client *client, struct figure *figure, struct err *err)
 {
     plot_fn *run = NULL;
@@ -175,11 +183,18 @@ static enum err_code draw(struct client *client, struct figure *figure, struct e
                         .figure = figure,
                         .model = client_word(client, 0)};
     figure->kind = client_word(client, 1);
+    if (takes_settings(figure->kind) &&
+        (request_read(client, &plot.request, err) != ERR_OK ||
+         request_apply_all(client, plot.request, 2, NULL, err) != ERR_OK)) {
+        json_decref(plot.request);
+        return err->code;
+    }
     if (plot_begin(&plot, err) == ERR_OK && run(&plot, err) == ERR_OK) {
         err_kept(format == FORMAT_NUMBERS ? write_numbers(client, figure, err)
                                           : write_picture(client, figure, &look, err));
     }
     plot_end(&plot);
+    json_decref(plot.request);
     return err->code;
 }
 
@@ -189,7 +204,9 @@ enum err_code command_plot(struct client *client, struct err *err)
         return err_set(err, ERR_INVALID,
                        "--json is not for pictures; --as csv writes their numbers");
     }
-    if (client_check_words(client, 2, 2, err) != ERR_OK) {
+    if (client_check_words(client, 2, MAX_WORDS, err) != ERR_OK ||
+        client_check_words(client, 2, takes_settings(client_word(client, 1)) ? MAX_WORDS : 2,
+                           err) != ERR_OK) {
         return err->code;
     }
     struct figure *figure = mem_zalloc(sizeof *figure);

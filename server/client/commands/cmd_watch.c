@@ -15,6 +15,7 @@
 #include "client/interrupt.h"
 #include "client/progress.h"
 #include "client/terminal.h"
+#include "formats/json_load.h"
 
 #include <string.h>
 
@@ -233,8 +234,11 @@ static bool on_event(void *ctx, const char *name, const char *data)
     if (!is_state && strcmp(name, "progress") != 0) {
         return true;
     }
-    json_t *value = json_loads(data, 0, &problem);
-    if (!json_is_object(value)) {
+    bool is_short = false;
+    json_t *value = json_load_whole(data, strlen(data), 0, &problem, &is_short);
+    if (is_short) {
+        err_set(&w->failed, ERR_NOMEM, "no memory for an event");
+    } else if (!json_is_object(value)) {
         json_decref(value);
         err_set(&w->failed, ERR_CORRUPT, "an event of the server is not a JSON object");
     } else if (is_state) {

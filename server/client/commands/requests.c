@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "client/files.h"
+#include "formats/json_load.h"
 
 static enum err_code no_memory(struct err *err)
 {
@@ -14,8 +15,9 @@ static enum err_code no_memory(struct err *err)
 /* JSON if it reads as such, else a text: 0.1, true, [1,2], "x" and nuts. */
 static json_t *read_value(const char *text)
 {
-    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
-    return value != NULL ? value : json_string(text);
+    bool is_short = false;
+    json_t *value = json_load_whole(text, strlen(text), JSON_DECODE_ANY, NULL, &is_short);
+    return value != NULL || is_short ? value : json_string(text);
 }
 
 /* Sets the member at `name`, a path with dots such as "a.b.c"; objects missing on it are made. */
@@ -68,6 +70,7 @@ enum err_code request_read(struct client *client, json_t **out, struct err *err)
     char *text = NULL;
     size_t len = 0;
     json_error_t problem;
+    bool is_short = false;
     if (name == NULL) {
         *out = json_object();
         return *out != NULL ? ERR_OK : no_memory(err);
@@ -76,8 +79,10 @@ enum err_code request_read(struct client *client, json_t **out, struct err *err)
         return err->code;
     }
     if (input_read(&input, &text, &len, err) == ERR_OK) {
-        *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &problem);
-        if (*out == NULL) {
+        *out = json_load_whole(text, len, JSON_REJECT_DUPLICATES, &problem, &is_short);
+        if (is_short) {
+            err_kept(no_memory(err));
+        } else if (*out == NULL) {
             err_set(err, ERR_INVALID, "%.80s, line %d: %.100s", input.name, problem.line,
                     problem.text);
         } else if (!json_is_object(*out)) {

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#define MAX_RESULTS 20 /* of jobs that are looked at */
+
 /* ---- documents ---- */
 
 enum err_code plot_ask(struct plot *plot, const char *path, const char *body, const json_t **out,
@@ -259,4 +261,52 @@ enum err_code plot_find_job(struct plot *plot, const char *kind, const char *adv
     }
     return err_set(err, ERR_NOT_FOUND, "version %lld of %.60s has no such job; %s",
                    (long long)version, plot->model, advice);
+}
+
+static bool has_member(const json_t *doc, const struct plot_wanted *wanted)
+{
+    return json_object_get(doc, wanted->member) != NULL;
+}
+
+static enum err_code ask_result(struct plot *plot, const char *job, const json_t **out,
+                                struct err *err)
+{
+    return plot_ask(plot, client_path(plot->client, "/v1/jobs/", job, "/result", NULL), NULL, out,
+                    err);
+}
+
+enum err_code plot_find_result(struct plot *plot, const struct plot_wanted *wanted,
+                               const json_t **out, const char **job, struct err *err)
+{
+    const json_t *doc = NULL;
+    json_int_t version = json_integer_value(json_object_get(plot->version, "version"));
+    *job = plot->client->args->values[OPT_JOB];
+    if (*job != NULL) {
+        if (ask_result(plot, *job, out, err) == ERR_OK && !has_member(*out, wanted)) {
+            err_set(err, ERR_INVALID, "job %.20s is no %s", *job, wanted->name);
+        }
+        return err->code;
+    }
+    char *path = client_path(plot->client, "/v1/jobs?state=succeeded&model=", plot->model, NULL);
+    if (plot_ask(plot, path, NULL, &doc, err) != ERR_OK) {
+        return err->code;
+    }
+    const json_t *jobs = client_list(doc, "jobs", err);
+    for (size_t i = 0, asked = 0; i < json_array_size(jobs) && asked < MAX_RESULTS; i++) {
+        const json_t *row = json_array_get(jobs, i);
+        const char *is = json_string_value(json_object_get(row, "kind"));
+        if (is == NULL || strcmp(is, wanted->kind) != 0 ||
+            json_integer_value(json_object_get(row, "started_from")) != version) {
+            continue;
+        }
+        asked++;
+        *job = figure_text(plot->figure, "%lld",
+                           (long long)json_integer_value(json_object_get(row, "id")));
+        if (ask_result(plot, *job, out, err) != ERR_OK || has_member(*out, wanted)) {
+            return err->code;
+        }
+    }
+    return jobs == NULL ? err->code
+                        : err_set(err, ERR_NOT_FOUND, "version %lld of %.60s has no %s; %s",
+                                  (long long)version, plot->model, wanted->name, wanted->advice);
 }

@@ -32,6 +32,7 @@ struct plot {
     const char *model;
     const char *path;      /* "/v1/models/M/versions/V" */
     const json_t *version; /* its description */
+    json_t *request;       /* of --request and --set, for kinds that send one; may be completed */
     int d, o;
     struct column *inputs, *outputs;     /* [d], [o] */
     int *chosen_inputs, *chosen_outputs; /* those of --columns, or all */
@@ -87,12 +88,20 @@ struct plot_rows {
     size_t n_failed; /* of all, without any output */
     double *x;       /* [n x d] */
     double *y;       /* [n x o]; NaN: missing */
+    size_t *number;  /* [n] among n_all */
 };
 
 /* The stored rows that have some output, with `complete` all outputs. ERR_NOT_FOUND: there are
  * none. */
 enum err_code plot_read_rows(struct plot *plot, bool complete, struct plot_rows *out,
                              struct err *err) MUST_CHECK;
+
+/* What a row was to the version. */
+enum plot_part { PLOT_TRAINED, PLOT_KEPT_OUT, PLOT_UNKNOWN, PLOT_LATER, PLOT_N_PARTS };
+
+/* parts [rows->n], in the arena. A row that came after they were read: PLOT_UNKNOWN. */
+enum err_code plot_read_parts(struct plot *plot, const struct plot_rows *rows,
+                              unsigned char **parts, struct err *err) MUST_CHECK;
 
 /* The member "inputs" of a request: rows x [n x d], categories by their members. */
 void plot_write_inputs(struct plot *plot, struct json_write *json, const double *x, size_t n);
@@ -108,11 +117,39 @@ enum err_code plot_predict(struct plot *plot, const double *x, size_t n,
 /* out [d] <- the row of --at, or the middle of what the model was trained on. ERR_INVALID. */
 enum err_code plot_centre(struct plot *plot, double *out, struct err *err) MUST_CHECK;
 
+/* Points on maps. */
+struct plot_overlay {
+    const char *name;
+    const double *x; /* [n x d] */
+    size_t n;
+};
+
+/* Maps of the chosen outputs over the first two chosen inputs, mean and standard deviation; their
+ * range has the points, if there are some (overlay NULL: none). ERR_INVALID, ERR_UNSUPPORTED. */
+enum err_code plot_draw_maps(struct plot *plot, const struct plot_overlay *overlay,
+                             const char *what, struct err *err) MUST_CHECK;
+
+/* The value of input j in JSON; of a category the place of its member. NaN: there is none. */
+double plot_input_value(struct plot *plot, size_t j, const json_t *value);
+
 /* ---- jobs ---- */
 
 /* The number of --job, or of the newest job of that kind that succeeded; as text. ERR_NOT_FOUND. */
 enum err_code plot_find_job(struct plot *plot, const char *kind, const char *advice,
                             const char **out, struct err *err) MUST_CHECK;
+
+/* What to look for among the results of jobs. */
+struct plot_wanted {
+    const char *kind;   /* of the job */
+    const char *member; /* that the result has */
+    const char *name;   /* "calibration", for messages */
+    const char *advice; /* how such a job is made */
+};
+
+/* The result of --job, or of the newest job that has such a one; *job: its number as text.
+ * ERR_NOT_FOUND; ERR_INVALID: --job is of another kind. */
+enum err_code plot_find_result(struct plot *plot, const struct plot_wanted *wanted,
+                               const json_t **out, const char **job, struct err *err) MUST_CHECK;
 
 /* ---- shared forms ---- */
 

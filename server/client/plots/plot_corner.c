@@ -297,12 +297,11 @@ static enum err_code add_inferred(struct plot *plot, const json_t *doc, const ch
 
 enum err_code plot_inferred(struct plot *plot, struct err *err)
 {
+    static const struct plot_wanted wanted = {"calibration", "samples", "calibration",
+                                              "`surrogated calibrate` makes one"};
     const char *job = NULL;
     const json_t *doc = NULL;
-    if (plot_find_job(plot, "calibration", "`surrogated calibrate` makes one", &job, err) !=
-            ERR_OK ||
-        plot_ask(plot, client_path(plot->client, "/v1/jobs/", job, "/result", NULL), NULL, &doc,
-                 err) != ERR_OK) {
+    if (plot_find_result(plot, &wanted, &doc, &job, err) != ERR_OK) {
         return err->code;
     }
     return add_inferred(plot, doc, job, err);

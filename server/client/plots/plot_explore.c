@@ -282,34 +282,85 @@ static void add_map(struct plot *plot, const struct map *map, int j, bool of_std
     panel->y = (struct axis){.title = plot->inputs[map->b].label, .tight = true};
 }
 
-enum err_code plot_map(struct plot *plot, struct err *err)
+static void add_overlay(struct plot *plot, const struct map *map,
+                        const struct plot_overlay *overlay)
 {
-    double *centre = figure_numbers(plot->figure, (size_t)plot->d);
-    const char *limited = plot_limit(plot, 0, MAX_MAPS);
+    struct panel *panel = &plot->figure->panels[plot->figure->n_panels - 1];
+    double *places = figure_numbers(plot->figure, 2 * overlay->n + 1);
+    struct mark *mark =
+        figure_mark(plot->figure, panel, MARK_POINTS, places != NULL ? overlay->n : 0);
+    for (size_t i = 0; places != NULL && i < overlay->n; i++) {
+        places[i] = overlay->x[i * (size_t)plot->d + (size_t)map->a];
+        places[overlay->n + i] = overlay->x[i * (size_t)plot->d + (size_t)map->b];
+    }
+    mark->x = places;
+    mark->y = places != NULL ? places + overlay->n : NULL;
+    mark->colour = 1;
+    mark->name = overlay->name;
+}
+
+/* The range of input j gets wider until it has the points. */
+static void reach(struct plot *plot, const struct plot_overlay *overlay, int j)
+{
+    double *ends = plot->range + 2 * (size_t)j;
+    for (size_t i = 0; i < overlay->n; i++) {
+        double value = overlay->x[i * (size_t)plot->d + (size_t)j];
+        ends[0] = fmin(ends[0], value); /* which passes over NaN */
+        ends[1] = fmax(ends[1], value);
+    }
+}
+
+static enum err_code choose_axes(struct plot *plot, struct map *map, struct err *err)
+{
     if (plot->n_inputs < 2) {
         return err_set(err, ERR_INVALID, "a map needs two inputs%s",
                        plot->d < 2 ? ", and the model has one; slices shows it"
                                    : "; --columns names them");
     }
+    *map = (struct map){.a = plot->chosen_inputs[0], .b = plot->chosen_inputs[1]};
+    return ERR_OK;
+}
+
+enum err_code plot_draw_maps(struct plot *plot, const struct plot_overlay *overlay,
+                             const char *what, struct err *err)
+{
+    struct map map;
+    double *centre = figure_numbers(plot->figure, (size_t)plot->d);
+    const char *limited = plot_limit(plot, 0, MAX_MAPS);
+    if (choose_axes(plot, &map, err) != ERR_OK) {
+        return err->code;
+    }
     if (centre == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the picture");
     }
-    struct map map = {.a = plot->chosen_inputs[0], .b = plot->chosen_inputs[1]};
     if (plot_centre(plot, centre, err) != ERR_OK) {
         return err->code;
     }
     if (plot->inputs[map.a].n_members > 0 || plot->inputs[map.b].n_members > 0) {
         return err_set(err, ERR_UNSUPPORTED, "a map is over numbers, not over categories");
     }
+    if (overlay != NULL) {
+        reach(plot, overlay, map.a);
+        reach(plot, overlay, map.b);
+    }
     if (predict_map(plot, centre, &map, err) != ERR_OK) {
         return err->code;
     }
     for (int k = 0; k < plot->n_outputs; k++) {
-        add_map(plot, &map, plot->chosen_outputs[k], false);
-        add_map(plot, &map, plot->chosen_outputs[k], true);
+        for (int of_std = 0; of_std < 2; of_std++) {
+            add_map(plot, &map, plot->chosen_outputs[k], of_std == 1);
+            if (overlay != NULL && plot->figure->n_panels > 0) {
+                add_overlay(plot, &map, overlay);
+            }
+        }
     }
     plot->figure->n_columns = 2;
-    plot_title(plot, "map",
+    plot_title(plot, what,
                figure_text(plot->figure, "through %s%s", describe_centre(plot, centre), limited));
     return ERR_OK;
+}
+
+enum err_code plot_map(struct plot *plot, struct err *err)
+{
+    return plot_draw_maps(plot, NULL, "map", err);
 }

@@ -36,6 +36,11 @@ static double input_value(struct column *column, const json_t *value)
     return member != NULL ? place_of_member(column, member) : plot_number(value);
 }
 
+double plot_input_value(struct plot *plot, size_t j, const json_t *value)
+{
+    return input_value(&plot->inputs[j], value);
+}
+
 /* Row i of the answer as row `at` of out. */
 static void take_row(struct plot *plot, const json_t *doc, size_t i, const struct plot_rows *out,
                      size_t at)
@@ -111,7 +116,8 @@ static enum err_code take_rows(struct plot *plot, const json_t *doc, bool comple
     rows->n = n < PLOT_MAX_ROWS ? n : PLOT_MAX_ROWS;
     rows->x = figure_numbers(plot->figure, rows->n * (size_t)plot->d + 1);
     rows->y = figure_numbers(plot->figure, rows->n * (size_t)plot->o + 1);
-    if (kept == NULL || rows->x == NULL || rows->y == NULL) {
+    rows->number = arena_alloc_array(plot->arena, rows->n + 1, sizeof *rows->number);
+    if (kept == NULL || rows->x == NULL || rows->y == NULL || rows->number == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %zu rows", rows->n_all);
     }
     if (rows->n == 0) {
@@ -123,7 +129,8 @@ static enum err_code take_rows(struct plot *plot, const json_t *doc, bool comple
         return err_set(err, ERR_CONFLICT, "the stored rows have other columns than the version");
     }
     for (size_t k = 0; k < rows->n; k++) {
-        take_row(plot, doc, kept[k * n / rows->n], rows, k);
+        rows->number[k] = kept[k * n / rows->n];
+        take_row(plot, doc, rows->number[k], rows, k);
     }
     return ERR_OK;
 }
@@ -141,6 +148,49 @@ enum err_code plot_read_rows(struct plot *plot, bool complete, struct plot_rows 
         return err->code;
     }
     return take_rows(plot, doc, complete, out, err);
+}
+
+/* ---- what they were to the version ---- */
+
+static const char *const part_names[PLOT_N_PARTS] = {[PLOT_TRAINED] = "trained",
+                                                     [PLOT_KEPT_OUT] = "kept_out",
+                                                     [PLOT_UNKNOWN] = "unknown",
+                                                     [PLOT_LATER] = "later"};
+
+/* The part whose name stands at place i of the server's list. */
+static unsigned char find_part(const json_t *names, json_int_t i)
+{
+    const char *name = i >= 0 ? json_string_value(json_array_get(names, (size_t)i)) : NULL;
+    for (int part = 0; name != NULL && part < PLOT_N_PARTS; part++) {
+        if (strcmp(part_names[part], name) == 0) {
+            return (unsigned char)part;
+        }
+    }
+    return PLOT_UNKNOWN;
+}
+
+enum err_code plot_read_parts(struct plot *plot, const struct plot_rows *rows,
+                              unsigned char **parts, struct err *err)
+{
+    const json_t *doc = NULL;
+    const char *batch = plot->client->args->values[OPT_BATCH];
+    const char *path = arena_printf(plot->arena, "%s/rows%s%s", plot->path,
+                                    batch != NULL ? "?batch=" : "", batch != NULL ? batch : "");
+    *parts = arena_alloc_array(plot->arena, rows->n + 1, sizeof **parts);
+    if (path == NULL || *parts == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    if (plot_ask(plot, path, NULL, &doc, err) != ERR_OK) {
+        return err->code;
+    }
+    const json_t *list = json_object_get(doc, "rows");
+    for (size_t i = 0; i < rows->n; i++) {
+        const json_t *place = json_array_get(list, rows->number[i]);
+        (*parts)[i] = json_is_integer(place)
+                          ? find_part(json_object_get(doc, "parts"), json_integer_value(place))
+                          : PLOT_UNKNOWN;
+    }
+    return ERR_OK;
 }
 
 /* ---- predictions ---- */

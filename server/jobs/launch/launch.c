@@ -294,7 +294,7 @@ static enum err_code take_result(const struct following *f, struct model **out,
                                              .chooses = f->task->chooses,
                                              .n = f->task->inputs.data->n,
                                              .d = f->task->inputs.data->d,
-                                             .o = f->task->inputs.data->o,
+                                             .o = f->task->n_targets,
                                              .max_bytes = f->task->max_bytes};
     char told[LAUNCH_TOLD_CHARS];
     char words[LAST_WORDS_CHARS + 3];

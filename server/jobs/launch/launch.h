@@ -27,6 +27,7 @@ struct launch_task {
     const char *model; /* its name */
     struct launch_inputs inputs;
     bool chooses;          /* the solver */
+    int n_targets;         /* outputs of the version, of those of the rows */
     size_t max_bytes;      /* of the version's file */
     int64_t checkpoint_ms; /* between two states of a task */
     const struct cancel *cancel;

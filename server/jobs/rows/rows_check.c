@@ -13,6 +13,7 @@
 struct search {
     const struct space *space;
     struct train_bad_log bad;
+    int stored;     /* the column among all of the rows */
     int64_t n_seen; /* rows */
 };
 
@@ -30,7 +31,7 @@ static enum err_code search_run(void *ctx, const struct data_run *run, struct er
 {
     struct search *search = ctx;
     size_t width = (size_t)run->d + (size_t)run->o;
-    size_t column = (size_t)(search->bad.output ? run->d : 0) + (size_t)search->bad.column;
+    size_t column = (size_t)search->stored;
     for (int64_t i = 0; i < run->n; i++, search->n_seen++) {
         double value = run->rows[(size_t)i * width + column];
         struct train_bad_log found = search->bad;
@@ -47,9 +48,9 @@ static enum err_code search_run(void *ctx, const struct data_run *run, struct er
 }
 
 static enum err_code refuse_log(const struct rows_check *check, const struct train_bad_log *bad,
-                                struct err *err)
+                                int stored, struct err *err)
 {
-    struct search search = {.space = check->space, .bad = *bad};
+    struct search search = {.space = check->space, .bad = *bad, .stored = stored};
     const struct data_reading reading = {
         .begin = begin_search, .visit = search_run, .ctx = &search};
     return data_store_read(check->db, check->model, &reading, err);
@@ -82,7 +83,9 @@ static enum err_code check_logs(const struct rows_check *check, const struct dat
                                           columns[c].low};
         if (kind_of(check, output, bad.column) == SCALER_LOG && columns[c].n > 0.0 &&
             !(columns[c].low > 0.0)) {
-            err_kept(refuse_log(check, &bad, err));
+            int target =
+                output && check->map != NULL ? check->map->targets[bad.column] : bad.column;
+            err_kept(refuse_log(check, &bad, output ? summary->n_inputs + target : target, err));
         }
     }
     return err->code;
@@ -112,7 +115,9 @@ static enum err_code check_spreads(const struct rows_check *check,
 static enum err_code check_parts(const struct rows_check *check, const struct train_load *load,
                                  struct err *err)
 {
-    return load->n_rows <= ROWS_MAX && !load->failed
+    /* Which rows the user keeps out is not known either. */
+    bool known = check->map == NULL || check->map->validation < 0;
+    return load->n_rows <= ROWS_MAX && !load->failed && known
                ? train_rows_check_parts(check->spec, (int)load->n_rows, err)
                : ERR_OK;
 }
@@ -142,6 +147,20 @@ static bool fits(const struct rows_check *check, const struct data_summary *summ
            (base == NULL || (base->d == summary->n_inputs && base->o == summary->n_outputs));
 }
 
+/* Leaves inputs and targets of the columns. */
+static void leave_targets(const struct rows_check *check, struct data_summary *summary,
+                          struct column_stats *columns)
+{
+    const struct train_roles_map *map = check->map;
+    if (map == NULL || map->n_columns != summary->n_outputs) {
+        return;
+    }
+    for (int j = 0; j < map->o; j++) {
+        columns[summary->n_inputs + j] = columns[summary->n_inputs + map->targets[j]];
+    }
+    summary->n_outputs = map->o;
+}
+
 enum err_code rows_check(const struct rows_check *check, struct train_load *load, struct err *err)
 {
     struct data_summary summary;
@@ -151,6 +170,7 @@ enum err_code rows_check(const struct rows_check *check, struct train_load *load
         columns == NULL) {
         return err->code;
     }
+    leave_targets(check, &summary, columns);
     load->n_rows = summary.n_rows;
     load->failed = summary.n_failed > 0;
     for (int j = 0; j < n_columns(&summary) - summary.n_inputs; j++) {

@@ -15,8 +15,9 @@ struct rows_check {
     struct db *db;
     const char *model;
     const struct train_spec *spec;
-    const struct space *space; /* of the rows; NULL: none */
-    const struct model *base;  /* of a warm start, whose scaling is kept; NULL: none */
+    const struct space *space;         /* of inputs and targets; NULL: none */
+    const struct train_roles_map *map; /* of columns that are no targets; NULL: all are */
+    const struct model *base;          /* of a warm start, whose scaling is kept; NULL: none */
 };
 
 /*

@@ -22,6 +22,15 @@ static enum err_code no_memory(struct err *err)
     return err_set(err, ERR_NOMEM, "no memory for the rows of a version");
 }
 
+enum err_code row_set_print_one(const double *row, size_t n, uint32_t *print, struct err *err)
+{
+    unsigned char sha256[SHA256_BYTES];
+    if (digest_sha256(row, n * sizeof *row, sha256, err) == ERR_OK) {
+        memcpy(print, sha256, sizeof *print);
+    }
+    return err->code;
+}
+
 enum err_code row_set_print(const struct data *rows, uint32_t *prints, struct err *err)
 {
     size_t d = (size_t)rows->d;
@@ -31,13 +40,11 @@ enum err_code row_set_print(const struct data *rows, uint32_t *prints, struct er
         return no_memory(err);
     }
     for (size_t i = 0; i < (size_t)rows->n; i++) {
-        unsigned char sha256[SHA256_BYTES];
         memcpy(row, rows->x + i * d, d * sizeof *row);
         memcpy(row + d, rows->y + i * o, o * sizeof *row);
-        if (digest_sha256(row, (d + o) * sizeof *row, sha256, err) != ERR_OK) {
+        if (row_set_print_one(row, d + o, &prints[i], err) != ERR_OK) {
             break;
         }
-        memcpy(&prints[i], sha256, sizeof prints[i]);
     }
     mem_free(row);
     return err->code;

@@ -23,6 +23,10 @@ struct row_set {
 /* A zeroed one is empty and may be released. */
 void row_set_release(struct row_set *set);
 
+/* The print of a row of n numbers, inputs first. ERR_NOMEM, ERR_INTERNAL. */
+enum err_code row_set_print_one(const double *row, size_t n, uint32_t *print,
+                                struct err *err) MUST_CHECK;
+
 /* prints [rows->n] <- the print of each row. ERR_NOMEM, ERR_INTERNAL. */
 enum err_code row_set_print(const struct data *rows, uint32_t *prints, struct err *err) MUST_CHECK;
 

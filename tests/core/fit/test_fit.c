@@ -90,6 +90,53 @@ START_TEST(schedules_have_their_ends)
 }
 END_TEST
 
+START_TEST(lists_are_lines_between_their_points)
+{
+    struct optim_settings s = optim_defaults();
+    struct err err = ERR_INIT;
+    s.schedule = SCHEDULE_LIST;
+    ck_assert_int_eq(optim_validate(&s, &err), ERR_INVALID);
+    err_clear(&err);
+    s.n_rates = 3;
+    s.rates[0] = (struct optim_point){2, 0.4};
+    s.rates[1] = (struct optim_point){4, 0.2};
+    s.rates[2] = (struct optim_point){14, 0.0};
+    ck_assert_int_eq(optim_validate(&s, &err), ERR_OK);
+    const double expected[] = {0.4, 0.4, 0.4, 0.3, 0.2, 0.18};
+    for (int i = 0; i < 6; i++) {
+        ck_assert_double_eq_tol(optim_rate(&s, i, 100), expected[i], 1e-15);
+    }
+    ck_assert_double_eq(optim_rate(&s, 99, 100), 0.0);
+    s.rates[2].epoch = 4;
+    ck_assert_int_eq(optim_validate(&s, &err), ERR_INVALID);
+}
+END_TEST
+
+/* PyTorch's ReduceLROnPlateau(factor=0.5, patience=2, cooldown=3, threshold=1e-2, min_lr=0.1) from
+ * a rate of 1, after each of these losses. */
+START_TEST(plateaus_agree_with_pytorch)
+{
+    static const double losses[] = {5,   4,   3.99, 3.98, 3.97, 3.5, 3.6, 3.6, 3.6, 3.6,
+                                    3.6, 3.6, 3.6,  3.6,  3.6,  3.6, 3.6, 3.6, 3.6, 3.6,
+                                    3.6, 3.6, 3.6,  3.6,  1.0,  1.2, 1.2, 1.2};
+    static const double rates[] = {1.0,   1.0,   1.0,  1.0,  0.5,  0.5,  0.5,   0.5,   0.5,   0.5,
+                                   0.25,  0.25,  0.25, 0.25, 0.25, 0.25, 0.125, 0.125, 0.125, 0.125,
+                                   0.125, 0.125, 0.1,  0.1,  0.1,  0.1,  0.1,   0.1};
+    struct optim_settings s = optim_defaults();
+    struct optim_plateau plateau;
+    s.step_factor = 0.5;
+    s.plateau_patience = 2;
+    s.plateau_cooldown = 3;
+    s.plateau_threshold = 1e-2;
+    s.min_factor = 0.1;
+    optim_plateau_init(&plateau);
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        optim_plateau_step(&plateau, &s, losses[i]);
+        ck_assert_double_eq(plateau.factor, rates[i]);
+    }
+}
+END_TEST
+
 START_TEST(bad_settings_are_named)
 {
     struct {
@@ -365,6 +412,8 @@ int main(void)
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, steps_agree_with_pytorch);
     tcase_add_test(tc, schedules_have_their_ends);
+    tcase_add_test(tc, lists_are_lines_between_their_points);
+    tcase_add_test(tc, plateaus_agree_with_pytorch);
     tcase_add_test(tc, bad_settings_are_named);
     tcase_add_test(tc, the_best_state_is_kept);
     tcase_add_test(tc, patience_ends_a_fit_early);

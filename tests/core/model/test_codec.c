@@ -210,6 +210,27 @@ START_TEST(what_an_older_program_wrote_keeps_its_bytes)
 }
 END_TEST
 
+START_TEST(every_pair_of_biases_comes_back)
+{
+    for (int biases = 0; biases < 4; biases++) {
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        struct arch arch = arch_default(2, 1);
+        arch.bias = biases % 2 == 1;
+        arch.outer_bias = biases / 2 == 1;
+        ck_assert_int_eq(model_new(&arch, 1, &model, &err), ERR_OK);
+        memset(model->draws, 0, (size_t)model->net.n_params * sizeof(double));
+        ck_assert_int_eq(model_publish(model, &err), ERR_OK);
+        struct stored s = store(model);
+        struct model *back = load(&s);
+        ck_assert(arch_equal(&back->net.arch, &arch));
+        mem_free(s.bytes);
+        model_unref(model);
+        model_unref(back);
+    }
+}
+END_TEST
+
 START_TEST(a_model_has_one_text_of_bytes)
 {
     struct err err = ERR_INIT;
@@ -359,6 +380,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, everything_comes_back_from_its_bytes);
     tcase_add_test(tc, what_an_older_program_wrote_keeps_its_bytes);
+    tcase_add_test(tc, every_pair_of_biases_comes_back);
     tcase_add_test(tc, a_model_has_one_text_of_bytes);
     tcase_add_test(tc, damaged_bytes_are_refused_or_are_another_model);
     tcase_add_test(tc, encoding_and_decoding_survive_each_failed_allocation);

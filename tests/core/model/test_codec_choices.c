@@ -20,8 +20,8 @@ struct numbered {
 };
 
 static const char *const bases[] = {
-    "constant",      "linear",   "quadratic", "cubic",   "polynomial",
-    "nonparametric", "legendre", "chebyshev", "fourier", NULL};
+    "constant", "linear",    "quadratic", "cubic", "polynomial", "nonparametric",
+    "legendre", "chebyshev", "fourier",   "qr",    NULL};
 static const char *const activations[] = {"tanh", "identity", "relu", "sin", "silu", "gelu", NULL};
 static const char *const finals[] = {"none", "exp", "logabs", "sum", NULL};
 static const char *const grids[] = {"left", "closed", NULL};

@@ -2,6 +2,7 @@
 /* Architectures and weight functions. */
 #include "run.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "network/arch.h"
@@ -68,6 +69,52 @@ START_TEST(bad_architectures_are_named)
 }
 END_TEST
 
+/* phi of qr against what defines it: orthonormal, and spanned by the powers up to its own. */
+START_TEST(the_orthogonal_basis_is_that_of_the_powers)
+{
+    struct arch a = arch_default(2, 1);
+    a.basis = WPFN_QR;
+    for (int layers = 0; layers <= 40; layers += 5) {
+        for (int grid = GRID_LEFT; grid <= GRID_CLOSED; grid++) {
+            double phi[41 * 41];
+            a.layers = a.order = layers;
+            a.grid = (enum arch_grid)grid;
+            int n = layers + 1;
+            wpfn_table_fill(&a, phi);
+            for (int j = 0; j < n; j++) {
+                for (int k = 0; k <= j; k++) {
+                    double sum = 0.0;
+                    double of_power = 0.0;
+                    for (int i = 0; i < n; i++) {
+                        double t = grid == GRID_LEFT ? (double)i / n
+                                   : layers > 0      ? (double)i / layers
+                                                     : 0.0;
+                        sum += phi[i * n + j] * phi[i * n + k];
+                        of_power += phi[i * n + j] * pow(t, k);
+                    }
+                    ck_assert_double_eq_tol(sum, j == k ? 1.0 : 0.0, 1e-13);
+                    ck_assert(j == k ? of_power > 0.0 || k > 12 : fabs(of_power) <= 1e-13);
+                }
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_orthogonal_basis_takes_no_more_than_the_blocks)
+{
+    struct err err = ERR_INIT;
+    struct arch a = arch_default(2, 1);
+    a.basis = WPFN_QR;
+    a.layers = 3;
+    a.order = 3;
+    ck_assert_int_eq(arch_validate(&a, &err), ERR_OK);
+    a.order = 4;
+    ck_assert_int_eq(arch_validate(&a, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err_msg(&err), "at most layers"));
+}
+END_TEST
+
 START_TEST(parameters_are_counted_as_published)
 {
     struct arch a = arch_default(3, 2);
@@ -96,6 +143,8 @@ int main(void)
     TCase *tc = tcase_create("arch");
     tcase_add_test(tc, quinns_index_rule_errs_where_it_is_known_to);
     tcase_add_test(tc, bad_architectures_are_named);
+    tcase_add_test(tc, the_orthogonal_basis_is_that_of_the_powers);
+    tcase_add_test(tc, the_orthogonal_basis_takes_no_more_than_the_blocks);
     tcase_add_test(tc, parameters_are_counted_as_published);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -39,7 +39,7 @@ static const struct shape {
     {5, 2, 24, 3, WPFN_LINEAR, ACT_SIN, true, true, true, FINAL_NONE},
     {5, 2, 33, 2, WPFN_LINEAR, ACT_SILU, true, false, true, FINAL_NONE},
     {20, 20, 20, 2, WPFN_LINEAR, ACT_GELU, true, true, false, FINAL_EXP},
-    {3, 2, 4, 2, WPFN_LINEAR, ACT_GELU, true, false, true, FINAL_NONE},
+    {3, 2, 4, 2, WPFN_LINEAR, ACT_GELU, false, false, true, FINAL_NONE},
 };
 #define N_SHAPES ((int)(sizeof shapes / sizeof *shapes))
 
@@ -58,7 +58,7 @@ static void subject_init(struct subject *s, const struct shape *shape)
     arch.layers = shape->layers;
     arch.basis = shape->basis;
     arch.activation = shape->activation;
-    arch.bias = shape->bias;
+    arch.bias = arch.outer_bias = shape->bias;
     arch.residual = shape->residual;
     arch.layer_pre = arch.layer_post = shape->ends;
     arch.final = shape->final;

@@ -76,6 +76,12 @@ START_TEST(values_agree_with_plain_python)
 }
 END_TEST
 
+START_TEST(values_agree_with_stored_cases_of_quinn)
+{
+    check_cases(golden_load("quinn_networks.json"));
+}
+END_TEST
+
 START_TEST(values_agree_with_quinn)
 {
     json_t *document = oracle_load("forward.json");
@@ -390,6 +396,7 @@ int main(void)
     TCase *tc = tcase_create("resnet");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, values_agree_with_plain_python);
+    tcase_add_test(tc, values_agree_with_stored_cases_of_quinn);
     tcase_add_test(tc, values_agree_with_quinn);
     tcase_add_test(tc, losses_and_gradients_agree_with_pytorch);
     tcase_add_test(tc, input_jacobians_agree_with_pytorch);

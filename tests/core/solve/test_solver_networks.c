@@ -85,6 +85,26 @@ START_TEST(every_solver_takes_every_activation)
 }
 END_TEST
 
+START_TEST(every_solver_takes_other_bases_and_outer_layers_without_biases)
+{
+    const enum solver_kind kind = (enum solver_kind)_i;
+    struct arch arch = solver_toy_arch(solver_default_noise(kind));
+    struct err err = ERR_INIT;
+    arch.basis = WPFN_QR;
+    arch.order = 1;
+    check_network(kind, &arch);
+    arch.outer_bias = false;
+    if (solver_check_network(kind, &arch, false, &err) == ERR_OK) {
+        check_network(kind, &arch);
+        arch.bias = false;
+        check_network(kind, &arch);
+    } else {
+        ck_assert(kind == SOLVER_BLL || kind == SOLVER_DUQ);
+        ck_assert_ptr_nonnull(strstr(err_msg(&err), "needs an architecture with outer_bias"));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("solver_networks");
@@ -92,6 +112,8 @@ int main(void)
     gemm_use_one_thread();
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, every_solver_takes_every_activation, 0, N_KINDS);
+    tcase_add_loop_test(tc, every_solver_takes_other_bases_and_outer_layers_without_biases, 0,
+                        N_KINDS);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

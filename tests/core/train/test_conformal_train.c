@@ -268,8 +268,8 @@ START_TEST(an_interrupted_training_ends_with_the_same_folds)
         keeper.left = saves[_i];
         ck_assert_int_lt(interruptions, 50);
         keeper.cancel = (struct cancel){false};
-        code = train_resumable(&plan, (struct data){50, D, O, x, y, 0.0}, &checkpoint,
-                               &keeper.cancel, &resumed, &one);
+        code = train_resumable(&plan, (struct data){.n = 50, .d = D, .o = O, .x = x, .y = y},
+                               &checkpoint, &keeper.cancel, &resumed, &one);
         ck_assert_msg(code == ERR_OK || code == ERR_CANCELLED, "%s", one.msg);
     }
     ck_assert_int_ge(interruptions, 4);

@@ -111,7 +111,7 @@ START_TEST(rows_that_differ_are_split_by_their_places)
     const struct data data = data_of(&rows, N);
     split_rows(4, N, 0.2, 0.25, role);
     ck_assert_int_eq(row_groups_find(&data, &groups, &err), ERR_OK);
-    train_rows_assign(&spec, &groups, N, assigned);
+    train_rows_assign(&spec, &groups, &data, assigned);
     ck_assert_mem_eq(role, assigned, N);
     row_groups_release(&groups);
 }
@@ -130,7 +130,7 @@ START_TEST(roles_stay_when_rows_are_appended)
     for (int n = 40; n <= N; n += 7) {
         const struct data data = data_of(&rows, n);
         ck_assert_int_eq(row_groups_find(&data, &groups, &err), ERR_OK);
-        train_rows_assign(&spec, &groups, n, n == 40 ? whole : part);
+        train_rows_assign(&spec, &groups, &data, n == 40 ? whole : part);
         ck_assert(n == 40 || memcmp(whole, part, 40) == 0);
         row_groups_release(&groups);
     }

@@ -41,6 +41,7 @@ TABLE = {
     "DELETE /v1/models/{m}/versions/{v}": ("ADMIN", "named"),
     "GET /v1/models/{m}/versions/{v}/export": ("READ", "named"),
     "GET /v1/models/{m}/versions/{v}/diagnostics": ("READ", "named"),
+    "GET /v1/models/{m}/versions/{v}/rows": ("READ", "named"),
     "GET /v1/models/{m}/diagnostics": ("READ", "named"),
     "PUT /v1/models/{m}/default": ("WRITE", "named"),
     "GET /v1/models/{m}/promotions": ("READ", "named"),
@@ -78,6 +79,7 @@ TABLE = {
     "GET /v1/token": ("PREDICT", "own"),
     "DELETE /v1/tokens/{t}": ("ADMIN", "whole"),
     "GET /v1/audit": ("ADMIN", "whole"),
+    "POST /v1/replicas": ("READ", "whole"),
     "GET /v1/status": ("ADMIN", "whole"),
     "GET /healthz": ("NONE", "open"),
     "GET /readyz": ("NONE", "open"),
@@ -106,7 +108,7 @@ TABLE.update({"GET /Info": ("PREDICT", "filtered"), **{f"POST /{name}": ("PREDIC
     "ModelInfo", "InputSizes", "OutputSizes", "Evaluate", "Gradient", "ApplyJacobian", "ApplyHessian")}})
 FILL = {"{m}": "m", "{v}": "1", "{a}": "prod", "{b}": "1", "{id}": "1", "{t}": "nobody", "{f}": "app.js"}
 INFER = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [0.1, 0.2]}]}
-BODIES = {"POST /predict": {"model": "m", "inputs": [[0.1, 0.2]]},
+BODIES = {"POST /v1/replicas": {"name": "a:1", "registry_version": 1}, "POST /predict": {"model": "m", "inputs": [[0.1, 0.2]]},
           "POST /v2/models/{m}/infer": INFER, "POST /v2/models/{m}/versions/{v}/infer": INFER}
 UMBRIDGE = {"name": "m", "input": [[0.1, 0.2]], "outWrt": 0, "inWrt": 0, "inWrt1": 0, "inWrt2": 0, "sens": 1, "vec": [1, 2]}
 BODIES.update({route: UMBRIDGE for route in TABLE if route.startswith("POST /") and route[6].isupper()})

@@ -2,11 +2,12 @@
 """Read after write through replicas: X-Registry-Version, If-Registry-Version-At-Least, and where changes go."""
 
 import os
+import re
 import threading
 import time
 import unittest
 
-from harness import Server, ServerTest, architecture, binary, document, rows
+from harness import PATIENCE, Server, ServerTest, architecture, binary, document, rows
 
 POINT = {"inputs": [[0.1, 0.2]]}
 PREDICT = "/v1/models/p/predict"
@@ -185,10 +186,43 @@ class Changes(Replicated):
             self.assertNotIn(replica.request("POST", path, body)[0], (307, 403), path)
         self.assertEqual(replica.stop(), 0)
 
+    def replicas(self):
+        """Those that the primary knows: {name: version of the registry}."""
+        text = self.server.request("GET", "/metrics")[2].decode()
+        return {name: int(version) for name, version in re.findall(r'(?m)^surrogated_replica_version\{replica="(.*)"\} (\d+)$', text)}
+
+    def until(self, condition):
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+
+    def test_replicas_tell_their_primary_of_themselves(self):
+        number, _ = self.put(1)
+        self.assertEqual(self.replicas(), {})
+        replica = self.replica("--primary", self.address(), "--announce-s", "1")
+        self.until(lambda: number in self.replicas().values())
+        name = next(iter(self.replicas()))
+        self.assertTrue(name.endswith(f":{replica.port}"), name)
+        later, _ = self.put(2)
+        self.assertGreater(later, number)
+        self.until(lambda: self.replicas() == {name: later})
+        told_there = self.ok(200, "POST", "/v1/replicas", {"name": "far:1", "registry_version": 0})[1]
+        self.assertEqual(told_there, {"registry_version": later})
+        self.assertEqual(self.replicas(), {name: later, "far:1": 0})
+        self.ok(400, "POST", "/v1/replicas", {"name": "no name", "registry_version": 0})
+        self.ok(400, "POST", "/v1/replicas", {"name": "far:1"})
+        self.assertEqual(replica.stop(), 0)
+        # A primary that is away changes nothing for the replica.
+        alone = self.replica("--primary", "http://127.0.0.1:1", "--announce-s", "1")
+        self.assertEqual(alone.request("POST", PREDICT, POINT)[0], 200)
+        self.assertEqual(alone.stop(), 0)
+
     def test_settings_that_make_no_sense_are_refused(self):
         for flags, word in ((("--primary", "writer:8080"), "a URL such as"), (("--primary", "http:///x"), "a URL such as"),
                             (("--primary", "http://a?b"), "a URL such as"),
-                            (("--redirect-writes", "true"), "redirect_writes needs")):
+                            (("--redirect-writes", "true"), "redirect_writes needs"),
+                            (("--announce-s", "1"), "announce_s needs")):
             run = binary("serve", "--db", os.path.join(self.folder, "x.db"), *flags)
             self.assertNotEqual(run.returncode, 0)
             self.assertIn(word, run.stderr)

@@ -124,6 +124,22 @@ class Launcher(unittest.TestCase):
                 self.ask(200, "PUT", "/v1/models/small/default", {"version": here["version"]})
         self.wait_no_folder()
 
+    def test_columns_are_taken_where_it_is_trained(self):
+        self.mode("good")
+        draw = random.Random(4)
+        rows = [[draw.random(), draw.random()] for _ in range(20)]
+        outputs = [[1 + i % 2, a * a + b, float(i % 5 == 0)] for i, (a, b) in enumerate(rows)]
+        self.ask(201, "POST", "/v1/models/columns/data", {"inputs": rows, "outputs": outputs})
+        request = {**SMALL, "promote": False, "columns": [{"name": 0, "role": "weight"}, {"name": 2, "role": "validation"}]}
+        versions = []
+        for where in ("here", "launcher"):
+            row = self.train("columns", {**request, "where": where}, "succeeded", "failed")
+            self.assertEqual(row["state"], "succeeded", row["message"])
+            self.assertEqual(row["scores"]["rows"], 4)
+            versions.append(row["version"])
+        self.assertEqual(versions[0], versions[1])
+        self.wait_no_folder()
+
     def test_where_a_training_runs(self):
         self.mode("good")
         for model, request, where in (("small", SMALL, "here"), ("large", SMALL, "launcher"),

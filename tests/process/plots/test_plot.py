@@ -85,6 +85,10 @@ class Plot(ClientTest):
         self.found = self.queue("/v1/models/m/calibrations", {
             "experiments": [{"outputs": [self.data["outputs"][0]]}], "sigma": {"p": 0.3, "q & r": 0.3},
             "samples": 20, "warmup": 20, "chains": 2})
+        # The newest job of its kind is none that has samples, and `inferred` passes over it.
+        self.match = self.queue("/v1/models/m/calibrations", {
+            "kind": "history", "experiments": [{"outputs": [self.data["outputs"][0]]}], "sigma": {"p": 0.3, "q & r": 0.3},
+            "grid": 5, "points": 256, "next": 3, "hold_s": 0})
 
     def queue(self, path, request):
         _, job = self.ok(202, "POST", path, request)
@@ -114,32 +118,78 @@ class Plot(ClientTest):
                 self.good("plot", model, kind, "-o", path, "--theme", "dark")
                 self.assertTrue(self.content(path).startswith(b"\x89PNG\r\n"))
         for name in ("parity", "calibration", "loss", "chains", "relevance", "slices", "map", "sobol", "inferred",
-                     "traces", "same_bytes", "scale"):
+                     "suggest", "pareto", "history", "traces", "same_bytes", "scale"):
             with self.subTest(name=name):
                 getattr(self, "check_" + name)()
 
     def check_parity(self):
         said = self.predict(self.data["inputs"], "mean", "std", "noise_variance")
+        told = self.get("/v1/models/m/versions/1/rows")
+        parts = [told["parts"][place] for place in told["rows"]]
+        self.assertEqual(set(parts), {"trained", "kept_out"})
+        words = {"trained": "trained it", "kept_out": "kept out of its training"}
         picture = self.svg("m", "parity")
         self.assertEqual([p["title"] for p in picture.note["panels"]], ["p [Pa]", "q & r"])
         for j, title in enumerate(("p [Pa]", "q & r")):
-            stored = [y[j] for y in self.data["outputs"]]
-            mean = [row[j] for row in said["mean"]]
-            half = [2 * math.hypot(s[j], math.sqrt(v[j])) for s, v in zip(said["std"], said["noise_variance"])]
-            lines = [row for row in self.table("m", "parity") if row["panel"] == title]
-            self.assertEqual([float(row["x"]) for row in lines], stored)
-            self.assertEqual([float(row["y"]) for row in lines], mean)
-            for row, m, h in zip(lines, mean, half):
-                self.assertTrue(near(float(row["lower"]), m - h) and near(float(row["upper"]), m + h))
-            ends = picture.note["panels"][j]["x"]["numbers"]
             discs = picture.discs(j, 2.4)
-            self.assertEqual(len(discs), len(stored))
-            for (x, y), a, b in zip(discs, stored, mean):
-                self.assertLess(abs(x - a) + abs(y - b), 1e-3 * (ends[1] - ends[0]))
-        residuals = self.table("m", "residuals")
-        self.assertTrue(all(near(float(row["y"]), 2 * (y[0] - m[0]) / (2 * math.hypot(s[0], math.sqrt(v[0]))), 1e-9)
-                            for row, y, m, s, v in zip(residuals, self.data["outputs"], said["mean"], said["std"],
-                                                       said["noise_variance"])))
+            self.assertEqual(len(discs), len(parts))
+            ends = picture.note["panels"][j]["x"]["numbers"]
+            for part in ("trained", "kept_out"):  # in the order of drawing
+                at = [i for i, one in enumerate(parts) if one == part]
+                stored = [self.data["outputs"][i][j] for i in at]
+                mean = [said["mean"][i][j] for i in at]
+                half = [2 * math.hypot(said["std"][i][j], math.sqrt(said["noise_variance"][i][j])) for i in at]
+                lines = [row for row in self.table("m", "parity") if (row["panel"], row["series"]) == (title, words[part])]
+                self.assertEqual([float(row["x"]) for row in lines], stored)
+                self.assertEqual([float(row["y"]) for row in lines], mean)
+                for row, m, h in zip(lines, mean, half):
+                    self.assertTrue(near(float(row["lower"]), m - h) and near(float(row["upper"]), m + h))
+                for (x, y), a, b in zip(discs, stored, mean):
+                    self.assertLess(abs(x - a) + abs(y - b), 1e-3 * (ends[1] - ends[0]))
+                discs = discs[len(at):]
+        order = [i for part in words for i, one in enumerate(parts) if one == part]
+        residuals = [row for row in self.table("m", "residuals") if row["panel"] == "p [Pa]" and row["series"]]
+        self.assertEqual(len(residuals), len(order))
+        for row, i in zip(residuals, order):
+            scale = math.hypot(said["std"][i][0], math.sqrt(said["noise_variance"][i][0]))
+            self.assertTrue(near(float(row["y"]), (self.data["outputs"][i][0] - said["mean"][i][0]) / scale, 1e-9))
+
+    def check_suggest(self):
+        body = {"n": 4, "criterion": "variance", "hold_s": 0}
+        wanted = self.ok(200, "POST", "/v1/models/m/suggest", body)[1]["points"]
+        rows = self.table("m", "suggest", "--set", "n=4", "criterion=variance")
+        for panel in ("p [Pa], mean", "q & r, standard deviation"):
+            points = [row for row in rows if (row["panel"], row["series"]) == (panel, "to simulate next")]
+            self.assertEqual([[float(row["x"]), float(row["y"])] for row in points], wanted)
+        self.bad(2, "--version", "plot", "m", "suggest", "--version", "1")
+
+    def check_pareto(self):
+        asked = [{"output": "p", "goal": "max"}, {"output": "q & r"}]
+        body = {"objectives": asked, "population": 8, "generations": 5, "draws": 2}
+        wanted = self.ok(200, "POST", "/v1/models/m/optimize", body)[1]
+        path = self.path("front.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(body, file)
+        rows = self.table("m", "pareto", "--request", path)
+        self.assertEqual([[float(row["x"]), float(row["y"])] for row in rows if row["series"] == "front"],
+                         sorted(wanted["front"]["values"]))
+        first = [[float(row["x"]), float(row["y"])] for row in rows if row["series"] == "fronts of draws"]
+        self.assertEqual(first, sorted(wanted["draws"]["fronts"][0]["values"]))
+        axes = self.svg("m", "pareto", "--request", path).note["panels"][0]
+        self.assertEqual((axes["x"]["title"], axes["y"]["title"]), ("p [Pa], max", "q & r, min"))
+        self.bad(2, "two outputs", "plot", "m", "pareto", "--columns", "p")
+
+    def check_history(self):
+        rows = self.table("m", "history")
+        number = str(len([row for row in rows if row["series"] == "implausibility"]))
+        self.assertEqual(number, str(5 + 25 + 5))
+        pair = self.match["pairs"][0]
+        cells = [float(row["value"]) for row in rows if row["series"] == "share left"]
+        self.assertEqual(cells, [pair["depth"][i][j] for j in range(5) for i in range(5)])
+        along = [float(row["y"]) for row in rows if row["series"] == "implausibility" and not row["value"]]
+        self.assertEqual(along, [value for one in self.match["inputs"] for value in one["minimum"]])
+        points = [[float(row["x"]), float(row["y"])] for row in rows if row["series"] == "to simulate next"]
+        self.assertEqual(points, 2 * self.match["points"])
 
     def check_calibration(self):
         scores = self.get("/v1/models/m/diagnostics")["scores"]

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "store/sqlite/db.h"
@@ -137,6 +138,54 @@ START_TEST(comparisons_survive)
 }
 END_TEST
 
+static long long wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Whether rows came before a version is told by the clock. */
+static void wait_for_next_millisecond(void)
+{
+    long long now = wall_ms();
+    while (wall_ms() <= now) {
+    }
+}
+
+static void check_parts(const char *path, const char *rows)
+{
+    char answer[512];
+    ck_assert_int_eq(loopback_call(&loop, HTTP_GET, path, NULL,
+                                   &(struct loopback_answer){.out = answer, .size = sizeof answer}),
+                     200);
+    const char *at = strstr(answer, "\"rows\":");
+    ck_assert_ptr_nonnull(at);
+    ck_assert_str_eq(at + strlen("\"rows\":"), rows);
+}
+
+START_TEST(the_rows_of_a_version_survive)
+{
+    static const char rows[] = "{\"inputs\":[[0.5],[1]],\"outputs\":[[1],[2]]}";
+    char body[1024];
+    ck_assert_int_eq(call(HTTP_GET, "/v1/models/m/versions/1/rows", NULL), 404);
+    wait_for_next_millisecond(); /* after the three versions */
+    ck_assert_int_eq(call(HTTP_POST, "/v1/models/m/data", rows), 201);
+    snprintf(body, sizeof body, MODEL, 4);
+    ck_assert_int_eq(call(HTTP_PUT, "/v1/models/m", body), 201);
+    wait_for_next_millisecond();
+    ck_assert_int_eq(call(HTTP_POST, "/v1/models/m/data", rows), 201);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/4/rows", NULL), 200);
+    check_parts("/v1/models/m/versions/4/rows", "[2,2,3,3]}");
+    check_parts("/v1/models/m/versions/4/rows?batch=1", "[2,2]}");
+    check_parts("/v1/models/m/versions/4/rows?batch=2", "[3,3]}");
+    check_parts("/v1/models/m/versions/1/rows", "[3,3,3,3]}");
+    ck_assert_int_eq(call(HTTP_GET, "/v1/models/m/versions/9/rows", NULL), 404);
+    ck_assert_int_eq(call(HTTP_GET, "/v1/models/m/versions/4/rows?batch=9", NULL), 404);
+    ck_assert_int_eq(call(HTTP_GET, "/v1/models/m/versions/4/rows?batch=no", NULL), 400);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("version_routes");
@@ -147,6 +196,7 @@ int main(void)
     tcase_add_test(tcase, aliases_survive);
     tcase_add_test(tcase, keeping_survives);
     tcase_add_test(tcase, comparisons_survive);
+    tcase_add_test(tcase, the_rows_of_a_version_survive);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

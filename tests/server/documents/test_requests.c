@@ -46,7 +46,7 @@ static const struct refusal requests[] = {
      "known"},
     {"{\"solver\":\"ensemble\",\"architecture\":{\"basis\":\"spline\"}}",
      "architecture: basis \"spline\" is unknown; constant, linear, quadratic, cubic, polynomial, "
-     "nonparametric, legendre, chebyshev and fourier are known"},
+     "nonparametric, legendre, chebyshev, fourier and qr are known"},
     /* keys that no object has */
     {"{\"solver\":\"ensemble\",\"settings\":{\"epoch\":1}}",
      "settings: key \"epoch\" is unknown (did you mean epochs?); members, dfrac, init_factor, "
@@ -61,8 +61,8 @@ static const struct refusal requests[] = {
      "solver is auto?"},
     {"{\"solver\":\"ensemble\",\"flavour\":1}",
      "request: key \"flavour\" is unknown; solver, architecture, settings, optimizer, split, "
-     "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits, space, "
-     "priority, where and auto are known"},
+     "scaling, noise, prior, calibration, output_reduction, precision, start, seed, gate, promote, "
+     "limits, space, priority, where and auto are known"},
     /* keys that belong elsewhere */
     {"{\"solver\":\"ensemble\",\"epochs\":60}",
      "request: key \"epochs\" belongs under \"settings\""},

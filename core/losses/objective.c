@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fit/objective.h"
+#include "losses/objective.h"
 
 #include "base/names.h"
 

@@ -20,6 +20,11 @@
  * over what is there too. The share of the prior counts rows, whatever they miss, so that the
  * minibatches of an epoch still make up one prior.
  *
+ * Rows may have weights, of which one of 2 is the same row twice: sums are over the rows times
+ * their weights, the mean of mse is a weighted mean, and n counts weights. The share of the prior
+ * counts rows. Rows may also have noise of their own (data.h), which takes the place of the given
+ * one.
+ *
  * In the negative log posterior each learned log s_j has a weak prior of its own,
  * N(OBJECTIVE_LOG_S_MEAN, OBJECTIVE_LOG_S_SD^2), which suits outputs that are scaled to about 1.
  */
@@ -47,16 +52,19 @@ struct names noise_kind_known(void);
 #define OBJECTIVE_VAR_FLOOR  1e-6
 #define OBJECTIVE_MAX_LOG    20.0 /* the largest u: a larger one is taken as this */
 
+struct loss_terms;
+
 struct objective {
     enum objective_kind kind;
-    enum noise_kind noise;       /* not used by mse */
-    double noise_sigma;          /* the given s, when noise_sigmas is NULL */
-    const double *noise_sigmas;  /* [o] the given s_j; borrowed, like the next two */
-    double prior_sigma;          /* s_p; nlp */
-    const double *prior_sigmas;  /* [K] s_p of each parameter, 0: flat; NULL: prior_sigma for all */
-    const double *anchor;        /* a, [K]; NULL: 0 */
-    int n_total;                 /* N: rows of the whole training set; nlp */
-    const struct cancel *cancel; /* may be NULL; once it is requested, values are NaN */
+    enum noise_kind noise;      /* not used by mse */
+    double noise_sigma;         /* the given s, when noise_sigmas is NULL */
+    const double *noise_sigmas; /* [o] the given s_j; borrowed, like the next two */
+    double prior_sigma;         /* s_p; nlp */
+    const double *prior_sigmas; /* [K] s_p of each parameter, 0: flat; NULL: prior_sigma for all */
+    const double *anchor;       /* a, [K]; NULL: 0 */
+    int n_total;                /* N: rows of the whole training set; nlp */
+    const struct loss_terms *terms; /* losses/loss_terms.h; NULL: none */
+    const struct cancel *cancel;    /* may be NULL; once it is requested, values are NaN */
 };
 
 /* Rows are evaluated in tiles of this many, which is what a tape needs room for. */
