@@ -217,7 +217,7 @@ enum err_code solver_chain_given_factor(const struct solver_given *given, double
     }
     if (!linalg_cholesky(given->n, l)) {
         mem_free(l);
-        return err_set(err, ERR_INVALID, "chains: the covariance is not positive definite");
+        return err_set(err, ERR_INVALID, "chain_start: the covariance is not positive definite");
     }
     *factor = l;
     return ERR_OK;
@@ -248,7 +248,7 @@ enum err_code solver_check_given(const struct solver_given *given, int n_params,
     double *factor = NULL;
     if (given->n != n_params) {
         return err_set(err, ERR_INVALID,
-                       "chains: starts and covariance are of %d parameters, the chains have %d: "
+                       "chain_start: starts and covariance are of %d parameters, the chains have %d: "
                        "those of the network and, where the noise is learned, one for each output",
                        given->n, n_params);
     }
@@ -258,7 +258,7 @@ enum err_code solver_check_given(const struct solver_given *given, int n_params,
             double b = given->covariance[j * (size_t)given->n + i];
             if (fabs(a - b) > 1e-9 * fmax(fabs(a), fabs(b))) {
                 return err_set(err, ERR_INVALID,
-                               "chains: the covariance is not symmetric: %g at [%zu][%zu], %g at "
+                               "chain_start: the covariance is not symmetric: %g at [%zu][%zu], %g at "
                                "[%zu][%zu]",
                                a, i, j, b, j, i);
             }

@@ -42,7 +42,7 @@ static const struct json_field top_fields[] = {
     FIELD_OTHER("noise"),
     {.key = "columns", .type = JSON_FIELD_OTHER, OF_SOLVERS},
     {.key = "constraints", .type = JSON_FIELD_OTHER, OF_SOLVERS},
-    {.key = "chains", .type = JSON_FIELD_OTHER, OF_SOLVERS},
+    {.key = "chain_start", .type = JSON_FIELD_OTHER, OF_SOLVERS},
     FIELD_OTHER("prior"),
     FIELD_OTHER("calibration"),
     FIELD_OTHER("output_reduction"),

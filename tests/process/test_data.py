@@ -135,19 +135,19 @@ class Rows(ServerTest):
         self.assertEqual(self.ok(201, "POST", DATA, npy(table), NPY)[1]["total_rows"], 10)
         self.ok(400, "POST", DATA + "?outputs=2", npy(table), NPY)
         self.ok(400, "POST", DATA + "?outputs=4", npy(table), NPY)
-        # No more columns than a network can have.
-        for inputs, outputs in ((4096, 1), (1, 4096)):
-            path = f"/v1/models/wide{inputs}/data"
-            wide = [[0.5] * (inputs + outputs)]
-            text = ",".join(map(str, wide[0]))
-            for over in (1, 0):
-                k = inputs + over if inputs > 1 else inputs
-                o = outputs + over if outputs > 1 else outputs
-                status = 400 if over else 201
-                self.ok(status, "POST", path, {"inputs": [[0.5] * k], "outputs": [[0.5] * o]})
-                more = [wide[0] + [0.5] * over]
-                self.ok(status, "POST", f"{path}?outputs={o}", npy(more), NPY)
-                self.ok(status, "POST", f"{path}?outputs={o}", text + ",0.5" * over, CSV)
+        # No more inputs than a network can have, no more outputs than a field can have, as a table no more columns
+        # than a line is read with.
+        for over in (1, 0):
+            status = 400 if over else 201
+            inputs = [0.5] * (4096 + over)
+            path = "/v1/models/wide4096/data"
+            self.ok(status, "POST", path, {"inputs": [inputs], "outputs": [[0.5]]})
+            self.ok(status, "POST", f"{path}?outputs=1", npy([inputs + [0.5]]), NPY)
+            self.ok(status, "POST", f"{path}?outputs=1", ",".join(["0.5"] * (4097 + over)), CSV)
+            self.ok(status, "POST", f"/v1/models/wide1/data?outputs={1_000_000 + over}",
+                    npy([[0.5] * (1_000_001 + over)]), NPY)
+            self.ok(status, "POST", f"/v1/models/lines/data?outputs={65_535 + over}",
+                    ",".join(["0.5"] * (65_536 + over)), CSV)
         table[2][1] = float("nan")
         problem = self.ok(400, "POST", DATA, npy(table), NPY)[1]
         self.assertEqual((problem["row"], problem["column"]), (2, 1))

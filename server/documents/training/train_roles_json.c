@@ -212,35 +212,37 @@ enum err_code train_chains_json_read(const json_t *request, struct train_chains 
                                      struct err *err)
 {
     static const char *const keys[] = {"starts", "covariance", NULL};
-    const json_t *object = json_object_get(request, "chains");
+    const json_t *object = json_object_get(request, "chain_start");
     int n = 0;
     if (object == NULL || json_is_null(object)) {
         return ERR_OK;
     }
     const json_t *starts = json_object_get(object, "starts");
     const json_t *covariance = json_object_get(object, "covariance");
-    if (json_read_check_keys(object, "chains", keys, err) != ERR_OK ||
-        read_length(starts, "chains: starts", TRAIN_MAX_STARTS, &chains->n_starts, err) != ERR_OK ||
-        read_length(covariance, "chains: covariance", TRAIN_MAX_GIVEN, &n, err) != ERR_OK) {
+    if (json_read_check_keys(object, "chain_start", keys, err) != ERR_OK ||
+        read_length(starts, "chain_start: starts", TRAIN_MAX_STARTS, &chains->n_starts, err) !=
+            ERR_OK ||
+        read_length(covariance, "chain_start: covariance", TRAIN_MAX_GIVEN, &n, err) != ERR_OK) {
         return err->code;
     }
-    if (chains->n_starts > 0 && read_rows(starts, "chains: starts", chains->n_starts, &chains->n,
-                                          &chains->starts, err) != ERR_OK) {
+    if (chains->n_starts > 0 && read_rows(starts, "chain_start: starts", chains->n_starts,
+                                          &chains->n, &chains->starts, err) != ERR_OK) {
         return err->code;
     }
     if (n > 0 && chains->n > 0 && n != chains->n) {
         return err_set(err, ERR_INVALID,
-                       "chains: the covariance is of %d parameters, the starts have %d", n,
+                       "chain_start: the covariance is of %d parameters, the starts have %d", n,
                        chains->n);
     }
     chains->n = n > 0 ? n : chains->n;
     double numbers = (double)chains->n * ((double)chains->n_starts + n);
     if (numbers > TRAIN_MAX_GIVEN) {
-        return err_set(err, ERR_LIMIT,
-                       "chains: starts and covariance have %.0f numbers, at most %d are allowed",
-                       numbers, TRAIN_MAX_GIVEN);
+        return err_set(
+            err, ERR_LIMIT,
+            "chain_start: starts and covariance have %.0f numbers, at most %d are allowed", numbers,
+            TRAIN_MAX_GIVEN);
     }
-    return n > 0 ? read_rows(covariance, "chains: covariance", n, &n, &chains->covariance, err)
+    return n > 0 ? read_rows(covariance, "chain_start: covariance", n, &n, &chains->covariance, err)
                  : err->code;
 }
 
@@ -252,7 +254,7 @@ void train_chains_json_write(struct json_write *json, const struct train_chains 
     if (chains->n == 0) {
         return;
     }
-    json_write_object(json, "chains");
+    json_write_object(json, "chain_start");
     if (chains->n_starts > 0) {
         json_write_matrix(json, "starts", chains->starts, (size_t)chains->n_starts, n);
     }

@@ -84,7 +84,7 @@ class Chains(ServerTest):
             settings = {**CHAINS, "warmup": 0, "draws": 5}
             if solver != "amcmc":
                 settings |= {"epsilon": 0.1, "adapt_step": False, "adapt_mass": False}
-            self.train(solver, solver=solver, settings=settings, noise=noise, chains={"starts": starts, "covariance": tiny})
+            self.train(solver, solver=solver, settings=settings, noise=noise, chain_start={"starts": starts, "covariance": tiny})
             document = self.ok(200, "GET", f"/v1/models/{solver}/versions/1/export")[1]
             for i, draw in enumerate(document["posterior"]["parameters"]):
                 for a, b in zip(draw, starts[i // 5]):
@@ -93,7 +93,7 @@ class Chains(ServerTest):
 
         # Chains that may move do.
         wide = [[1e-4 if i == j else 0 for j in range(n)] for i in range(n)]
-        self.train("far", solver="nuts", settings=CHAINS, chains={"covariance": [row[:] + [0] for row in wide] + [[0] * n + [1]]})
+        self.train("far", solver="nuts", settings=CHAINS, chain_start={"covariance": [row[:] + [0] for row in wide] + [[0] * n + [1]]})
         self.assertEqual(self.predict("far")["draws"], 60)
 
         def refuse(wanted, model="nuts", **request):
@@ -101,14 +101,14 @@ class Chains(ServerTest):
             answer = self.ok(400, "POST", f"/v1/models/{model}/train", request)[1]
             self.assertIn(wanted, str(answer))
 
-        refuse("are of 4 parameters, the chains have", chains={"starts": [[0, 0, 0, 0]]})
-        refuse("not positive definite", chains={"covariance": [[-1 if i == j else 0 for j in range(n)] for i in range(n)]})
+        refuse("are of 4 parameters, the chains have", chain_start={"starts": [[0, 0, 0, 0]]})
+        refuse("not positive definite", chain_start={"covariance": [[-1 if i == j else 0 for j in range(n)] for i in range(n)]})
         tilted = [row[:] for row in wide]
         tilted[0][1] = 1e-5
-        refuse("not symmetric", chains={"covariance": tilted})
-        refuse("evidence", settings={**CHAINS, "hyperparameters": "evidence"}, noise={"kind": "learned"}, chains={"starts": starts})
-        refuse("ensemble has none", solver="ensemble", settings={}, chains={"starts": starts})
-        refuse("an array", chains={"starts": 3})
+        refuse("not symmetric", chain_start={"covariance": tilted})
+        refuse("evidence", settings={**CHAINS, "hyperparameters": "evidence"}, noise={"kind": "learned"}, chain_start={"starts": starts})
+        refuse("ensemble has none", solver="ensemble", settings={}, chain_start={"starts": starts})
+        refuse("an array", chain_start={"starts": 3})
 
 
 if __name__ == "__main__":

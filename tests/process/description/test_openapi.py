@@ -70,7 +70,7 @@ class Schemas(unittest.TestCase):
         schemas = described.description().closed["schemas"]
         self.assertEqual(set(schemas["TrainRequest"]["properties"]) - set(request),
                          {"space", "auto", "budget_s", "budget_fits",  # its space is set apart; of "auto" alone
-                          "columns", "constraints", "chains", "output_reduction"})  # have sections and requests of their own
+                          "columns", "constraints", "chain_start", "output_reduction"})  # have sections and requests of their own
         described.description().check_body("train", {"$ref": "#/components/schemas/TrainRequest"}, "", request)
         request["settings"]["membres"] = 4
         with self.assertRaises(AssertionError):

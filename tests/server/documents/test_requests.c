@@ -24,7 +24,8 @@ static const struct refusal requests[] = {
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"name\":\"newton\"}}",
      "optimizer: name \"newton\" is unknown; sgd, adam, lbfgs and levenberg_marquardt are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"schedule\":{\"name\":\"zigzag\"}}}",
-     "schedule: name \"zigzag\" is unknown; constant, cosine, exponential and step are known"},
+     "schedule: name \"zigzag\" is unknown; constant, cosine, exponential, step, "
+     "plateau and list are known"},
     {"{\"solver\":\"ensemble\",\"scaling\":{\"inputs\":\"cube\"}}",
      "scaling: inputs \"cube\" is unknown; none, standard, range, unit and log are known"},
     {"{\"solver\":\"ensemble\",\"scaling\":{\"outputs\":\"cube\"}}",
@@ -49,8 +50,7 @@ static const struct refusal requests[] = {
      "nonparametric, legendre, chebyshev, fourier and qr are known"},
     /* keys that no object has */
     {"{\"solver\":\"ensemble\",\"settings\":{\"epoch\":1}}",
-     "settings: key \"epoch\" is unknown (did you mean epochs?); members, dfrac, init_factor, "
-     "epochs, batch_size, patience and hyperparameters are known"},
+     "settings: key \"epoch\" is unknown (did you mean epochs?)"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"lr\":1}}",
      "optimizer: key \"lr\" is unknown; name, learning_rate, weight_decay, momentum, beta1, beta2, "
      "epsilon, history and schedule are known"},
@@ -61,8 +61,8 @@ static const struct refusal requests[] = {
      "solver is auto?"},
     {"{\"solver\":\"ensemble\",\"flavour\":1}",
      "request: key \"flavour\" is unknown; solver, architecture, settings, optimizer, split, "
-     "scaling, noise, prior, calibration, output_reduction, precision, start, seed, gate, promote, "
-     "limits, space, priority, where and auto are known"},
+     "scaling, noise, columns, constraints, chain_start, prior, calibration, output_reduction, "
+     "precision, start, seed, gate, promote, limits, .. are known"},
     /* keys that belong elsewhere */
     {"{\"solver\":\"ensemble\",\"epochs\":60}",
      "request: key \"epochs\" belongs under \"settings\""},
