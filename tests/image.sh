@@ -115,4 +115,44 @@ server=
 cat "$work/server.log"
 [ "$status" -eq 0 ] && grep -q stopped "$work/server.log" ||
     { echo "no clean stop (status $status)" >&2; exit 1; }
-echo "the image builds, runs as a user without rights, is healthy and stops cleanly"
+
+echo "== run with a read-only root"
+# As `docker run --read-only` with a volume: the image's root is mounted read-only, and what may be written
+# is a file system of its own. The mounts are seen by these processes alone, and go with them.
+root=$(buildah mount "$container")
+cat >"$work/readonly.sh" <<'END'
+set -eu
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1"
+mount -t tmpfs -o uid=10001,gid=10001,mode=0700 tmpfs "$1/var/lib/surrogated"
+exec chroot --userspec=10001:10001 "$1" /bin/sh -c '
+    cd /var/lib/surrogated
+    if touch /tmp/x 2>/dev/null || touch /var/x 2>/dev/null; then echo "the root can be written" >&2; exit 1; fi
+    exec /usr/bin/surrogated serve --listen 127.0.0.1:'"$2"
+END
+unshare -m sh "$work/readonly.sh" "$root" "$port" >"$work/readonly.log" 2>&1 &
+server=$!
+tries=0
+until curl -fsS "http://127.0.0.1:$port/readyz" >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] || { cat "$work/readonly.log" >&2; exit 1; }
+    sleep 0.2
+done
+[ "$(stat -c %u "/proc/$server")" = 10001 ] || { echo "the server has another user" >&2; exit 1; }
+{ echo 'x,y'; seq 0 19 | while read -r i; do echo "$i,$((2 * i))"; done; } |
+    curl -fsS -H 'Content-Type: text/csv' --data-binary @- "http://127.0.0.1:$port/v1/models/m/data?outputs=1" >/dev/null
+curl -fsS -d '{"solver":"ensemble","settings":{"members":2,"epochs":50}}' "http://127.0.0.1:$port/v1/models/m/train" >/dev/null
+tries=0
+until curl -fsS -d '{"inputs":[[3]]}' "http://127.0.0.1:$port/v1/models/m/predict" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || { cat "$work/readonly.log" >&2; exit 1; }
+    sleep 0.2
+done
+echo
+kill -TERM "$server"
+status=0
+wait "$server" || status=$?
+server=
+[ "$status" -eq 0 ] || { cat "$work/readonly.log" >&2; exit 1; }
+echo "the image builds, runs as a user without rights, also with a read-only root, is healthy and stops cleanly"
