@@ -2,6 +2,7 @@
 // What matters, what may fail, and what explains observations: jobs that this page asks for, and their results.
 import { follow, getOr, json, path } from "./api.js";
 import { action, choose, field, h, number, put, table, time } from "./dom.js";
+import { onlyThese } from "./outputs.js";
 import { resultView } from "./results.js";
 
 const OTHERS = [
@@ -54,16 +55,17 @@ export function analysesCard(context, columns, jobs) {
     if (!used.length || used.some((one) => one.sigma.value === ""))
       throw new Error("An observation needs its value and its standard deviation, of one output at least.");
     return {
-      outputs: used.map(({ one }) => one.name),
+      outputs: used.map(({ one }) => one.ref),
       experiments: [{ outputs: [used.map((one) => Number(one.value.value))] }],
-      sigma: Object.fromEntries(used.map((one) => [one.one.name, Number(one.sigma.value)])),
+      sigma: Object.fromEntries(used.map((one) => [one.one.ref, Number(one.sigma.value)])),
     };
   };
+  const some = onlyThese(columns).outputs ? { outputs: columns.outputs.map((one) => one.ref) } : {};
   const calibrate = () => ask("/calibrations", observation());
   const ruleOut = () => ask("/calibrations", { kind: "history", ...observation(), next: 10, hold_s: 0 });
   const kind = choose(OTHERS, OTHERS[0].value);
-  const failing = columns.outputs.map((one) => one.name);
-  const of = choose(failing, failing[0]);
+  const failing = columns.outputs.map((one) => ({ value: one.ref, text: one.name }));
+  const of = choose(failing, failing[0]?.value);
   const side = choose(["above", "below"], "above");
   const limit = h("input", { type: "number", step: "any" });
   const failure = () => {
@@ -79,14 +81,14 @@ export function analysesCard(context, columns, jobs) {
     h(
       "p",
       {},
-      action("Sobol’ indices", () => ask("/analyses", { kind: "sobol" }), ".strong"),
+      action("Sobol’ indices", () => ask("/analyses", { kind: "sobol", ...some }), ".strong"),
     ),
     h(
       "details",
       {},
       h("summary", {}, "Other analyses"),
       h("div.row", {}, field("Analysis", kind)),
-      action("Analyse", () => ask("/analyses", { kind: kind.value })),
+      action("Analyse", () => ask("/analyses", { kind: kind.value, ...some })),
       h("div.row", {}, field("A run fails if output", of), field("lies", side), field("the limit", limit)),
       action("Probability of failure", failure),
     ),

@@ -4,10 +4,12 @@ import { getOr, lines, path } from "./api.js";
 import { choose, facts, field, h, number, put, table, time } from "./dom.js";
 import { histogram } from "./figure.js";
 import { plot } from "./plot.js";
+import { chosenOutputs } from "./outputs.js";
 import { columnsOf } from "./space.js";
 import { uploader } from "./upload.js";
 
 export const MAX_ROWS = 100000;
+const MAX_NUMBERS = 2000000; // of all rows that are read together
 const FENCE = 10; // interquartile ranges, as in the server's COLUMN_FENCE
 const FEW = 20; // rows below which no value is called far
 const SHOWN = 24; // histograms at first
@@ -36,20 +38,26 @@ export function splitCsv(line) {
   return fields;
 }
 
-/** {inputs: [column], outputs: [column], n, more}: columns of numbers, categories as their text, NaN where nothing is. */
-export async function readRows(model, { batch, max = MAX_ROWS, signal } = {}) {
+/**
+ * {inputs: [column], outputs: [column], n, more}: columns of numbers, categories as their text, NaN where nothing is.
+ * columns: whose chosen outputs are kept, in their order; of models with many outputs fewer rows are read.
+ */
+export async function readRows(model, columns, { batch, max = MAX_ROWS, signal } = {}) {
   const query = batch ? `?format=csv&batch=${batch}` : "?format=csv";
-  const answer = await lines(path`/v1/models/${model}/data/rows` + query, max, signal);
+  const fit = Math.floor(MAX_NUMBERS / (columns.inputs.length + columns.total));
+  const rowsRead = Math.max(1, columns.total > columns.outputs.length ? Math.min(max, fit) : max);
+  const answer = await lines(path`/v1/models/${model}/data/rows` + query, rowsRead, signal);
   const [head, ...body] = answer.lines.filter((one) => one !== "").map(splitCsv);
   const n = Number(answer.headers.get("Surrogate-Inputs"));
   const hasStatus = head?.at(-1) === "status" && head.length > n + Number(answer.headers.get("Surrogate-Outputs"));
-  const columns = (head ?? []).map((_, j) =>
-    body.map((row) => (row[j] === "" ? NaN : Number.isNaN(Number(row[j])) ? row[j] : Number(row[j]))),
-  );
-  if (hasStatus) columns.pop();
+  const column = (j) =>
+    body.map((row) => (row[j] === "" ? NaN : Number.isNaN(Number(row[j])) ? row[j] : Number(row[j])));
+  const last = (head?.length ?? 0) - (hasStatus ? 1 : 0);
+  const some = columns.total > columns.outputs.length;
+  const places = some ? columns.outputs.map((one) => n + one.k) : Array.from({ length: last - n }, (_, k) => n + k);
   return {
-    inputs: columns.slice(0, n),
-    outputs: columns.slice(n),
+    inputs: Array.from({ length: Math.min(n, last) }, (_, j) => column(j)),
+    outputs: places.map(column),
     n: body.length,
     more: answer.more,
     total: Number(answer.headers.get("Surrogate-Rows")),
@@ -113,6 +121,16 @@ function coverage(columns, rows) {
   return found.sort((a, b) => a.share - b.share);
 }
 
+/** The stored columns that are shown: {one, isInput, at: its place among the columns' inputs or outputs}. */
+function shownOf(columns, data) {
+  const places = new Map(columns.outputs.map((one, place) => [one.k, place]));
+  return (data.columns ?? []).flatMap((one) => {
+    const isInput = one.input !== undefined;
+    const at = isInput ? one.input : (places.get(one.output) ?? (columns.outputs.length ? -1 : one.output));
+    return at < 0 ? [] : [{ one, isInput, at }];
+  });
+}
+
 function summary(columns, data) {
   return table(
     "Columns",
@@ -131,9 +149,8 @@ function summary(columns, data) {
       { name: "Missing", right: true, cell: (one) => number(one.missing ?? 0) },
       { name: "Of the bounds", right: true, cell: (one) => one.covered },
     ],
-    (data.columns ?? []).map((one) => {
-      const isInput = one.input !== undefined;
-      const column = (isInput ? columns.inputs : columns.outputs)[isInput ? one.input : one.output];
+    shownOf(columns, data).map(({ one, isInput, at }) => {
+      const column = (isInput ? columns.inputs : columns.outputs)[at];
       const covered =
         isInput && column?.bounded && column.type === "real"
           ? `${number(100 * Math.max(0, (Math.min(one.max, column.high) - Math.max(one.min, column.low)) / (column.high - column.low)), 3)} %`
@@ -197,11 +214,12 @@ function pairsView(context, columns, rows) {
 
 export async function render(context) {
   const at = path`/v1/models/${context.model}`;
-  const [columns, data, batches] = await Promise.all([
+  const [known, data, batches] = await Promise.all([
     columnsOf(context.model, context),
     getOr(`${at}/data`, null, context),
     getOr(`${at}/data/batches?limit=1000`, { batches: [] }, context),
   ]);
+  const { columns, choice } = chosenOutputs(context, known);
   const upload = h(
     "section.card",
     {},
@@ -233,6 +251,7 @@ export async function render(context) {
         ["First", time(data.first)],
         ["Last", time(data.last)],
       ]),
+      choice,
       summary(columns, data),
       columns.version
         ? null
@@ -268,7 +287,7 @@ export async function render(context) {
       ),
     ),
   );
-  const rows = await readRows(context.model, context);
+  const rows = await readRows(context.model, columns, context);
   const failed = rows.outputs.length
     ? rows.outputs[0].map((_, i) => rows.outputs.every((list) => Number.isNaN(list[i])))
     : [];
@@ -328,9 +347,7 @@ export async function render(context) {
 /** Values farther from the quartiles than ten times their distance, as the server counts them. */
 export function outliersOf(columns, rows, data) {
   const found = [];
-  for (const one of data.columns ?? []) {
-    const isInput = one.input !== undefined;
-    const at = isInput ? one.input : one.output;
+  for (const { one, isInput, at } of shownOf(columns, data)) {
     const [q1, , q3] = one.quartiles ?? [0, 0, 0];
     const far = FENCE * (q3 - q1);
     if (!(far > 0) || data.rows < FEW) continue;

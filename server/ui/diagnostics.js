@@ -5,6 +5,7 @@ import { choose, facts, field, h, number, put, table } from "./dom.js";
 import { drawsCard } from "./draws.js";
 import { histogram } from "./figure.js";
 import { choiceTable } from "./job.js";
+import { chosenOutputs } from "./outputs.js";
 import { parityFigure, predictRows, residualFigures } from "./parity.js";
 import { plot } from "./plot.js";
 import { columnsOf } from "./space.js";
@@ -31,15 +32,15 @@ export function calibrationFigure(scores, outputs, k) {
         high: x.map((p) => p + half(p)),
       },
       { kind: "equal" },
-      { kind: "points", label: "observed", x: LEVELS, y: scores.calibration[k], size: 3 },
-      { kind: "line", x, y: [0, ...scores.calibration[k], 1], width: 1.2 },
+      { kind: "points", label: "observed", x: LEVELS, y: scores.calibration[outputs[k].k], size: 3 },
+      { kind: "line", x, y: [0, ...scores.calibration[outputs[k].k], 1], width: 1.2 },
     ],
   };
 }
 
 /** The probability integral transform falls between two levels as often as their shares differ: flat if honest. */
 export function pitFigure(scores, outputs, k) {
-  const steps = [0, ...scores.calibration[k], 1];
+  const steps = [0, ...scores.calibration[outputs[k].k], 1];
   const top = steps.slice(1).map((value, i) => (value - steps[i]) * scores.rows);
   return {
     name: `pit-${outputs[k].name}`,
@@ -61,19 +62,19 @@ function coverageFigure(scores, outputs) {
     x: { label: "level", min: 0.4, max: 1 },
     y: {
       label: "share of rows inside",
-      min: Math.min(0.3, ...shown.flatMap((_, k) => scores.coverage[k] ?? [])),
+      min: Math.min(0.3, ...shown.flatMap((one) => scores.coverage[one.k] ?? [])),
       max: 1.02,
     },
     marks: [
       { kind: "equal" },
-      ...shown.map((one, k) => ({ kind: "line", color: k, x: COVERED, y: scores.coverage[k] })),
+      ...shown.map((one, k) => ({ kind: "line", color: k, x: COVERED, y: scores.coverage[one.k] })),
       ...shown.map((one, k) => ({
         kind: "points",
         color: k,
         label: one.name,
         size: 4,
         x: COVERED,
-        y: scores.coverage[k],
+        y: scores.coverage[one.k],
       })),
     ],
   };
@@ -196,6 +197,7 @@ function scoresCard(diagnostics, columns) {
       ["Rows", number(scores.rows)],
       scores.folds ? ["Cross-validation", `${scores.folds} folds`] : null,
       ["Relative error", `${number(100 * scores.relative_error, 3)} %`],
+      scores.rmse_of_all === undefined ? null : ["RMSE over all outputs", number(scores.rmse_of_all, 3)],
     ]),
     table(
       "Scores",
@@ -211,14 +213,33 @@ function scoresCard(diagnostics, columns) {
           cell: (one) => (scores.coverage?.[one.k] ? `${number(100 * scores.coverage[one.k][i], 3)} %` : "–"),
         })),
       ],
-      columns.outputs.map((one, k) => ({ ...one, k })),
+      columns.outputs,
     ),
+  );
+}
+
+/** How well the modes of a field hold it, and how honest its intervals are over all outputs; null: it is none. */
+function fieldCard({ report }, columns) {
+  if (report["reduction.modes"] === undefined) return null;
+  const percent = (value) => (Number.isFinite(value) ? `${number(100 * value, 3)} %` : "–");
+  const covered = [report["field.coverage"] ?? []].flat();
+  return h(
+    "section.card",
+    {},
+    h("h2", {}, "The field"),
+    facts([
+      ["Outputs", number(columns.total)],
+      ["Modes", number(report["reduction.modes"])],
+      ["Of the variance of rows that trained", percent(report["reduction.explained"])],
+      ["Of the variance of fields that did not train", percent(report["field.explained"])],
+      ...COVERED.map((level, i) => [`Inside ${100 * level} %, over all outputs`, percent(covered[i])]),
+    ]),
   );
 }
 
 function share(scores, k) {
   const range = scores.output_range?.[k];
-  return range && range[1] > range[0] && scores.rmse[k] !== null
+  return range && range[1] > range[0] && Number.isFinite(scores.rmse?.[k])
     ? `${number((100 * scores.rmse[k]) / (range[1] - range[0]), 3)} %`
     : "–";
 }
@@ -230,10 +251,11 @@ export async function render(context) {
     return;
   }
   const wanted = Number(context.query.get("version")) || model.model.default_version || model.versions.at(-1).version;
-  const [columns, diagnostics] = await Promise.all([
+  const [known, diagnostics] = await Promise.all([
     columnsOf(context.model, { ...context, version: wanted }),
     get(path`/v1/models/${context.model}/versions/${wanted}/diagnostics`, context),
   ]);
+  const { columns, choice } = chosenOutputs(context, known);
   const version = choose(
     model.versions.map((one) => ({ value: one.version, text: `${one.version}${one.default ? " (served)" : ""}` })),
     wanted,
@@ -258,7 +280,7 @@ export async function render(context) {
     const k = Math.min(Number(output.value) || 0, columns.outputs.length - 1);
     put(
       kept,
-      ...(diagnostics.scores?.calibration?.[k]
+      ...(diagnostics.scores?.calibration?.[columns.outputs[k].k]
         ? [
             plot(calibrationFigure(diagnostics.scores, columns.outputs, k)),
             plot(pitFigure(diagnostics.scores, columns.outputs, k)),
@@ -276,6 +298,7 @@ export async function render(context) {
   put(
     context.room,
     h("div.row", {}, field("Version", version), field("Output", output)),
+    choice,
     facts([
       ["Solver", diagnostics.solver],
       ["Draws", number(diagnostics.draws)],
@@ -287,6 +310,7 @@ export async function render(context) {
     ...diagnostics.warnings.map((one) =>
       h("p.warning", {}, h("strong", {}, one.code.replace(/_/g, " ")), " ", one.text),
     ),
+    fieldCard(diagnostics, columns) ?? "",
     scoresCard(diagnostics, columns),
     kept,
     note,

@@ -2,6 +2,9 @@
 // Sliders for the inputs, and what the model says along them.
 import { json, path } from "./api.js";
 import { choose, field, h, number, put } from "./dom.js";
+import { edgesOf } from "./figure.js";
+import { askField, fieldFigures, layoutOf } from "./fields.js";
+import { chosenOutputs, onlyThese } from "./outputs.js";
 import { plot } from "./plot.js";
 import { columnsOf, ladder } from "./space.js";
 
@@ -31,10 +34,6 @@ export function newest(ask, take, fail) {
   };
 }
 
-export const edgesOf = (values) => {
-  const middle = values.slice(1).map((v, i) => (v + values[i]) / 2);
-  return [2 * values[0] - middle[0], ...middle, 2 * values.at(-1) - middle.at(-1)];
-};
 const axisOf = (input) =>
   input.type === "category"
     ? { label: input.label, ticks: input.values.map((one, i) => [i, String(one)]) }
@@ -52,7 +51,11 @@ async function askSlices(context, columns, noisy, at, along) {
   const answer = await json(
     "POST",
     path`/v1/models/${context.model}/versions/${columns.version.version}/predict`,
-    { inputs: [...inputs, at], return: ["mean", "std", ...(noisy ? ["total_variance"] : [])] },
+    {
+      inputs: [...inputs, at],
+      return: ["mean", "std", ...(noisy ? ["total_variance"] : [])],
+      ...onlyThese(columns),
+    },
     { signal: context.signal },
   );
   let row = 0;
@@ -178,7 +181,7 @@ export async function askMap(context, columns, at, i, j, cells = CELLS) {
   const answer = await json(
     "POST",
     path`/v1/models/${context.model}/versions/${columns.version.version}/predict`,
-    { inputs, return: ["mean", "std"] },
+    { inputs, return: ["mean", "std"], ...onlyThese(columns) },
     { signal: context.signal },
   );
   return { answer, x, y };
@@ -250,7 +253,8 @@ function readAt(columns, text) {
 }
 
 export async function render(context) {
-  const columns = await columnsOf(context.model, { ...context, version: context.query.get("version") ?? "@default" });
+  const known = await columnsOf(context.model, { ...context, version: context.query.get("version") ?? "@default" });
+  const { columns, choice } = chosenOutputs(context, known);
   if (!columns.version) {
     put(context.room, h("p.empty", {}, "No version yet: upload rows and train first."));
     return;
@@ -325,6 +329,18 @@ export async function render(context) {
     },
     context.fail,
   );
+  const layout = layoutOf(columns.version);
+  const whole = h("div.grid.wide", {});
+  const askForField = newest(
+    (what) => askField(context, columns, layout, what),
+    (answer) => {
+      const wanted = fieldFigures(layout, answer);
+      const old = [...whole.children];
+      if (old.length) old.forEach((one, i) => one.show(wanted[i]));
+      else put(whole, ...wanted.map((one) => plot(one)));
+    },
+    context.fail,
+  );
   const mapOpen = h("details", {
     ontoggle: () => {
       context.keep({ map: mapOpen.open ? `${mx},${my},${mk}` : null });
@@ -337,6 +353,7 @@ export async function render(context) {
   let kept = 0;
   const moved = () => {
     slices({ at: [...at], along: list() });
+    if (layout) askForField([...at]);
     askForMap();
     clearTimeout(kept);
     kept = setTimeout(() => context.keep({ at: at.map((v) => encodeURIComponent(v)).join(",") }), 250);
@@ -412,6 +429,20 @@ export async function render(context) {
         "div",
         {},
         h("section.card", {}, h("h2", {}, "At this point"), values, note, here),
+        layout
+          ? h(
+              "section.card",
+              {},
+              h("h2", {}, "The field"),
+              h(
+                "p.note",
+                {},
+                `${columns.total} outputs${layout.step > 1 ? `, of which ${layout.places.length} are drawn` : ""}.`,
+              ),
+              whole,
+            )
+          : null,
+        choice,
         field("Slices along", pick),
         plots,
         columns.inputs.length > 1 ? mapOpen : null,

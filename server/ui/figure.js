@@ -170,6 +170,12 @@ export function describe(figure) {
   return `${figure.title}. ${figure.x.label || "x"} from ${x}, ${figure.y.label || "y"} from ${y}.${kinds.length ? ` Shown: ${kinds.join(", ")}.` : ""}`;
 }
 
+/** The borders of cells around values. */
+export const edgesOf = (values) => {
+  const middle = values.slice(1).map((v, i) => (v + values[i]) / 2);
+  return [2 * values[0] - middle[0], ...middle, 2 * values.at(-1) - middle.at(-1)];
+};
+
 /** A histogram of numbers: {left, right, top}. */
 export function histogram(values, bins = 20, low, high) {
   const list = values.filter(good);

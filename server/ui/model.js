@@ -2,6 +2,7 @@
 // One model: its versions, what the gate said, promotions, aliases and the policy.
 import { get, getOr, json, path } from "./api.js";
 import { action, ask, bytes, choose, facts, field, h, number, put, table, time } from "./dom.js";
+import { MAX_OUTPUTS } from "./outputs.js";
 
 const share = (value) => (value === null || value === undefined ? "–" : `${number(100 * value, 3)} %`);
 const mean = (list) => {
@@ -22,6 +23,10 @@ function gateText(job) {
     gate.candidate === null ? (gate.reason ?? "") : words,
   );
 }
+
+/** The first names of a list that may be long. */
+const listed = (names) =>
+  !names ? "–" : names.length <= MAX_OUTPUTS ? names.join(", ") : `${names.slice(0, 4).join(", ")} … (${names.length})`;
 
 function versionRows(context, model, rows) {
   const promote = (one) =>
@@ -266,7 +271,7 @@ export async function render(context) {
         ["Served", model.default_version ? `version ${model.default_version}` : "none yet"],
         ["Rows", number(model.rows)],
         ["Inputs", details.names?.inputs?.join(", ") ?? "–"],
-        ["Outputs", details.names?.outputs?.join(", ") ?? "–"],
+        ["Outputs", listed(details.names?.outputs)],
       ]),
       (model.warnings || []).map((one) =>
         h("p.warning", {}, h("strong", {}, one.code.replace(/_/g, " ")), " ", one.text),

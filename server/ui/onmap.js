@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Points on maps of what the model says, over two inputs that may be chosen.
 import { choose, field, h, number, put, table } from "./dom.js";
-import { askMap, edgesOf, trainedBox } from "./explore.js";
+import { askMap, trainedBox } from "./explore.js";
+import { edgesOf } from "./figure.js";
 import { plot } from "./plot.js";
 
 /** The borders of cells around values; of an axis in logarithms, half way in these. */

@@ -33,7 +33,7 @@ function bestView(columns, objective, { draws, optimum }) {
 
 /** Trade-offs of two outputs that no other point betters in both: of the mean, and of each draw of the posterior. */
 export function frontFigure(columns, objectives, { draws, front }) {
-  const labels = objectives.map((one) => columns.outputs.find((other) => other.name === one.output).label);
+  const labels = objectives.map((one) => columns.outputs.find((other) => other.ref === one.output).label);
   const along = (values) => values.slice().sort((a, b) => a[0] - b[0]);
   const best = along(front.values);
   const axis = (list, i) => list.map((one) => one[i]);
@@ -76,8 +76,8 @@ function frontView(columns, objectives, answer) {
 
 export function optimumCard(context, columns) {
   const output = choose(
-    columns.outputs.map((one) => ({ value: one.name, text: one.label })),
-    columns.outputs[0]?.name,
+    columns.outputs.map((one) => ({ value: one.ref, text: one.label })),
+    columns.outputs[0]?.ref,
   );
   const goal = choose(["min", "max"], "max");
   const of = choose(
@@ -90,7 +90,7 @@ export function optimumCard(context, columns) {
   const second = choose(
     [
       { value: "", text: "none: one output alone" },
-      ...columns.outputs.map((one) => ({ value: one.name, text: one.label })),
+      ...columns.outputs.map((one) => ({ value: one.ref, text: one.label })),
     ],
     "",
   );

@@ -3,6 +3,7 @@
 import { json, path, request } from "./api.js";
 import { readRows } from "./data.js";
 import { histogram } from "./figure.js";
+import { onlyThese } from "./outputs.js";
 
 const MAX_PARITY = 5000;
 const FEW = 10; // rows that did not train, below which the histogram is of all
@@ -36,7 +37,7 @@ async function readParts(context, version, n) {
 
 /** {n, total, noisy, parts: [name], outputs: [{observed, mean, std}]} of the first stored rows. */
 export async function predictRows(context, columns, version) {
-  const rows = await readRows(context.model, { ...context, max: MAX_PARITY });
+  const rows = await readRows(context.model, columns, { ...context, max: MAX_PARITY });
   const inputs = Array.from({ length: rows.n }, (_, i) => rows.inputs.map((list) => list[i]));
   const result = version.noise ? "total_variance" : "variance";
   const [parts, answer] = await Promise.all([
@@ -44,7 +45,7 @@ export async function predictRows(context, columns, version) {
     json(
       "POST",
       path`/v1/models/${context.model}/versions/${version.version}/predict`,
-      { inputs, return: ["mean", result] },
+      { inputs, return: ["mean", result], ...onlyThese(columns) },
       { signal: context.signal },
     ),
   ]);

@@ -9,7 +9,7 @@ import { tablesView } from "./tables.js";
 const MAX_OUTPUTS = 24; // whose indices are drawn
 const MAX_CORNER = 5; // inputs whose pairs are shown
 const MAX_PREDICTIVE = 100; // observed numbers that are listed
-const labelOf = (columns, name) => columns.outputs.find((one) => one.name === name)?.label ?? name;
+const labelOf = (columns, name) => columns.outputs.find((one) => one.ref === name)?.label ?? name;
 
 export function sobolFigure(result, output) {
   const find = (name) => result.tables.find((one) => one.name === name);

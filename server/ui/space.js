@@ -5,7 +5,7 @@ import { labelled } from "./dom.js";
 
 /**
  * {inputs: [{name, unit, label, type, values, low, high, log, start, trained: [low, high]|null}],
- *  outputs: [{name, unit, label}], version, data}. version: the description of one, or null.
+ *  outputs: [{k, name, ref, unit, label}], version, data}, k: the number of the output, ref: what requests call it. version: the description of one, or null.
  */
 export async function columnsOf(model, options = {}) {
   const [space, data, version] = await Promise.all([
@@ -15,7 +15,8 @@ export async function columnsOf(model, options = {}) {
   ]);
   const given = space?.space ?? { inputs: [], outputs: [] };
   const stored = (kind) => (data?.columns ?? []).filter((one) => one[kind] !== undefined);
-  const counted = (kind, list) => Array.from({ length: version?.architecture?.[list] ?? 0 }, (_, i) => `${kind} ${i}`);
+  const counts = { inputs: version?.architecture?.inputs, outputs: version?.output_reduction?.outputs ?? version?.architecture?.outputs };
+  const counted = (kind, list) => Array.from({ length: counts[list] ?? 0 }, (_, i) => `${kind} ${i}`);
   const named = (kind, list) =>
     version?.names?.[list] ??
     (given[list].length
@@ -50,9 +51,11 @@ export async function columnsOf(model, options = {}) {
       trained: known.type === "category" ? null : range,
     };
   });
-  const outputs = names("output", "outputs").map((name, i) => {
-    const unit = given.outputs.find((one) => one.name === name)?.unit ?? version?.units?.outputs?.[i] ?? null;
-    return { name, unit, label: labelled(name, unit) };
+  const units = new Map(given.outputs.map((one) => [one.name, one.unit]));
+  const isNamed = Boolean(version?.names?.outputs ?? (given.outputs.length || stored("output")[0]?.name));
+  const outputs = names("output", "outputs").map((name, k) => {
+    const unit = units.get(name) ?? version?.units?.outputs?.[k] ?? null;
+    return { k, name, ref: isNamed ? name : `y${k + 1}`, unit, label: labelled(name, unit) };
   });
   return { inputs, outputs, version, data };
 }

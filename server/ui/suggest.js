@@ -22,8 +22,8 @@ export function suggestCard(context, columns) {
     "integrated_variance",
   );
   const output = choose(
-    columns.outputs.map((one) => ({ value: one.name, text: one.label })),
-    columns.outputs[0]?.name,
+    columns.outputs.map((one) => ({ value: one.ref, text: one.label })),
+    columns.outputs[0]?.ref,
   );
   const goal = choose(["min", "max"], "min");
   const threshold = h("input", { type: "number", step: "any" });
@@ -74,6 +74,13 @@ export function suggestCard(context, columns) {
     });
     send().catch(context.fail);
   }
+  if (columns.version.output_reduction)
+    return h(
+      "section.card",
+      {},
+      h("h2", {}, "Points to simulate next"),
+      h("p.empty", {}, "No points are suggested for outputs that are a field; optimise or analyse single outputs of it."),
+    );
   return h(
     "section.card",
     {},

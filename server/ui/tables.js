@@ -4,6 +4,7 @@ import { h, number, table } from "./dom.js";
 import { edgesAlong } from "./onmap.js";
 import { plot } from "./plot.js";
 
+const MAX_NUMBERS = 200; // rows of the table of numbers
 const MAX_FIGURES = 24; // that are drawn; the answer of the job has them all
 const TITLES = {
   std: "Standard deviation",
@@ -125,23 +126,34 @@ function mapFigure(part, { units, isLog }, key) {
 
 /** The figures of a table; none: it has one number for each output. words: {units(name): a name with its unit, isLog(name)}. */
 export function tableFigures(one, words) {
-  return partsOf(one).flatMap((part) => {
-    if (part.axes.length === 1) return [alongFigure(part, words)];
-    if (part.axes.length !== 2) return [];
-    const figures = [mapFigure(part, words, "estimate")];
-    if (!part.axes.some(isLabelled)) figures.push(mapFigure(part, words, "surrogate_error"));
-    return figures;
-  });
+  return partsOf(one).flatMap((part) => partFigures(part, words));
+}
+
+/** How many figures a part has. */
+function figuresOf(part) {
+  if (part.axes.length === 2 && !part.axes.some(isLabelled)) return 2;
+  return part.axes.length === 1 || part.axes.length === 2 ? 1 : 0;
+}
+
+function partFigures(part, words) {
+  if (part.axes.length === 1) return [alongFigure(part, words)];
+  if (part.axes.length !== 2) return [];
+  const figures = [mapFigure(part, words, "estimate")];
+  if (!part.axes.some(isLabelled)) figures.push(mapFigure(part, words, "surrogate_error"));
+  return figures;
 }
 
 /** All that an analysis found. */
 export function tablesView(result, columns) {
   const all = [...columns.inputs, ...columns.outputs];
-  const find = (name) => all.find((one) => one.name === name);
+  const find = (name) => all.find((one) => (one.ref ?? one.name) === name);
   const words = { units: (name) => find(name)?.label ?? name ?? "", isLog: (name) => find(name)?.log ?? false };
   const tables = result.tables ?? [];
-  const single = tables.flatMap(partsOf).filter((part) => part.axes.length === 0);
-  const figures = tables.flatMap((one) => tableFigures(one, words));
+  const parts = tables.flatMap(partsOf);
+  const single = parts.filter((part) => part.axes.length === 0);
+  const drawn = parts.filter(figuresOf);
+  const total = drawn.reduce((sum, part) => sum + figuresOf(part), 0);
+  const figures = drawn.slice(0, MAX_FIGURES).flatMap((part) => partFigures(part, words)); // of thousands only these
   return [
     single.length
       ? table(
@@ -153,11 +165,14 @@ export function tablesView(result, columns) {
             { name: "95 % from", right: true, cell: (one) => number(one.at("lower")) },
             { name: "to", right: true, cell: (one) => number(one.at("upper")) },
           ],
-          single,
+          single.slice(0, MAX_NUMBERS),
         )
       : null,
-    figures.length > MAX_FIGURES
-      ? h("p.note", {}, `The first ${MAX_FIGURES} of ${figures.length} pictures are shown; the result of the job has all numbers.`)
+    single.length > MAX_NUMBERS
+      ? h("p.note", {}, `The first ${MAX_NUMBERS} of ${single.length} numbers are shown; the result of the job has all.`)
+      : null,
+    total > MAX_FIGURES
+      ? h("p.note", {}, `The first ${MAX_FIGURES} of ${total} pictures are shown; the result of the job has all numbers.`)
       : null,
     h(
       "div.grid.wide",
