@@ -199,22 +199,24 @@ function scoresCard(diagnostics, columns) {
       ["Relative error", `${number(100 * scores.relative_error, 3)} %`],
       scores.rmse_of_all === undefined ? null : ["RMSE over all outputs", number(scores.rmse_of_all, 3)],
     ]),
-    table(
-      "Scores",
-      [
-        { name: "Output", cell: (one) => one.label },
-        { name: "RMSE", right: true, cell: at("rmse") },
-        { name: "of its range", right: true, cell: (one) => share(scores, one.k) },
-        { name: "CRPS", right: true, cell: at("crps") },
-        { name: "NLL", right: true, cell: at("nll") },
-        ...COVERED.map((level, i) => ({
-          name: `Inside ${100 * level} %`,
-          right: true,
-          cell: (one) => (scores.coverage?.[one.k] ? `${number(100 * scores.coverage[one.k][i], 3)} %` : "–"),
-        })),
-      ],
-      columns.outputs,
-    ),
+    scores.rmse === null
+      ? h("p.note", {}, "Of so many outputs there are no scores of each.")
+      : table(
+          "Scores",
+          [
+            { name: "Output", cell: (one) => one.label },
+            { name: "RMSE", right: true, cell: at("rmse") },
+            { name: "of its range", right: true, cell: (one) => share(scores, one.k) },
+            { name: "CRPS", right: true, cell: at("crps") },
+            { name: "NLL", right: true, cell: at("nll") },
+            ...COVERED.map((level, i) => ({
+              name: `Inside ${100 * level} %`,
+              right: true,
+              cell: (one) => (scores.coverage?.[one.k] ? `${number(100 * scores.coverage[one.k][i], 3)} %` : "–"),
+            })),
+          ],
+          columns.outputs,
+        ),
   );
 }
 

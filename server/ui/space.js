@@ -15,14 +15,20 @@ export async function columnsOf(model, options = {}) {
   ]);
   const given = space?.space ?? { inputs: [], outputs: [] };
   const stored = (kind) => (data?.columns ?? []).filter((one) => one[kind] !== undefined);
-  const counts = { inputs: version?.architecture?.inputs, outputs: version?.output_reduction?.outputs ?? version?.architecture?.outputs };
+  const counts = {
+    inputs: version?.architecture?.inputs,
+    outputs: version?.output_reduction?.outputs ?? version?.architecture?.outputs ?? data?.outputs,
+  };
   const counted = (kind, list) => Array.from({ length: counts[list] ?? 0 }, (_, i) => `${kind} ${i}`);
   const named = (kind, list) =>
     version?.names?.[list] ??
     (given[list].length
       ? given[list].map((one) => one.name)
       : stored(kind).map((one, i) => one.name ?? `${kind} ${i}`));
-  const names = (kind, list) => (named(kind, list).length ? named(kind, list) : counted(kind, list));
+  const names = (kind, list) => {
+    const found = named(kind, list); // of more than 4096 stored columns only the first are described
+    return [...found, ...counted(kind, list).slice(found.length)];
+  };
   const inputs = names("input", "inputs").map((name, i) => {
     const known = given.inputs.find((one) => one.name === name) ?? {};
     const column = stored("input")[i];
