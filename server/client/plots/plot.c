@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_RESULTS 20 /* of jobs that are looked at */
+#define MAX_RESULTS  20 /* of jobs that are looked at */
+#define MANY_OUTPUTS 24 /* above which the others are not asked for */
 
 /* ---- documents ---- */
 
@@ -157,7 +158,11 @@ static enum err_code read_version(struct plot *plot, struct err *err)
                                    : read_size(plot->version, "inputs", "inputs");
     plot->o = read_size(plot->version, "outputs", "outputs");
     plot->knows_noise = json_is_object(noise);
-    if (json_is_array(sigma)) {
+    const json_t *field =
+        json_object_get(json_object_get(plot->version, "output_reduction"), "outputs");
+    if (json_is_integer(field)) {
+        plot->o = (int)json_integer_value(field);
+    } else if (json_is_array(sigma)) {
         plot->o = (int)json_array_size(sigma);
     } else if (plot->knows_noise && json_object_get(noise, "kind") != NULL &&
                !json_is_array(
@@ -167,6 +172,7 @@ static enum err_code read_version(struct plot *plot, struct err *err)
     if (plot->d < 1 || plot->o < 1) {
         return err_set(err, ERR_CORRUPT, "the server's answer does not describe a version");
     }
+    plot->o_all = plot->o;
     plot->inputs = read_columns(plot, "inputs", "x", plot->d);
     plot->outputs = read_columns(plot, "outputs", "y", plot->o);
     plot->range = figure_numbers(plot->figure, 2 * (size_t)plot->d);
@@ -225,6 +231,40 @@ const char *plot_limit(struct plot *plot, int max_inputs, int max_outputs)
     return *inputs == '\0' && *outputs == '\0'
                ? ""
                : figure_text(plot->figure, "%s%s (--columns)", inputs, outputs);
+}
+
+enum err_code plot_narrow(struct plot *plot, struct err *err)
+{
+    size_t n = (size_t)plot->n_outputs;
+    if (plot->places != NULL || plot->o <= MANY_OUTPUTS || plot->n_outputs == plot->o) {
+        return ERR_OK;
+    }
+    struct column *outputs = arena_alloc_array(plot->arena, n + 1, sizeof *outputs);
+    int *order = arena_alloc_array(plot->arena, n + 1, sizeof *order);
+    if (outputs == NULL || order == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the picture");
+    }
+    for (size_t k = 0; k < n; k++) {
+        outputs[k] = plot->outputs[plot->chosen_outputs[k]];
+        order[k] = (int)k;
+    }
+    plot->places = plot->chosen_outputs;
+    plot->chosen_outputs = order;
+    plot->outputs = outputs;
+    plot->o = plot->n_outputs;
+    return ERR_OK;
+}
+
+void plot_write_outputs(const struct plot *plot, struct json_write *json)
+{
+    if (plot->places == NULL) {
+        return;
+    }
+    json_write_array(json, "outputs");
+    for (int j = 0; j < plot->o; j++) {
+        json_write_int(json, NULL, plot->places[j]);
+    }
+    json_write_array_end(json);
 }
 
 int plot_columns(int n)

@@ -34,7 +34,9 @@ struct plot {
     const json_t *version; /* its description */
     json_t *request;       /* of --request and --set, for kinds that send one; may be completed */
     int d, o;
-    struct column *inputs, *outputs;     /* [d], [o] */
+    int o_all;                       /* outputs of the model; o is smaller after plot_narrow */
+    const int *places;               /* [o] their numbers in the model; NULL: all in their order */
+    struct column *inputs, *outputs; /* [d], [o] */
     int *chosen_inputs, *chosen_outputs; /* those of --columns, or all */
     int n_inputs, n_outputs;             /* chosen */
     bool chose;                          /* --columns is given */
@@ -76,6 +78,13 @@ void plot_title(struct plot *plot, const char *what, const char *subtitle);
  * so, for the line below the title: "; 12 of 20 outputs (--columns)".
  */
 const char *plot_limit(struct plot *plot, int max_inputs, int max_outputs);
+
+/* Of a model with many outputs the chosen ones become all there are: rows are read and predictions
+ * asked for of them alone. ERR_NOMEM. */
+enum err_code plot_narrow(struct plot *plot, struct err *err) MUST_CHECK;
+
+/* Writes the member "outputs" of a request for predictions, if not all are meant. */
+void plot_write_outputs(const struct plot *plot, struct json_write *json);
 
 /* Shares of a page: so many columns of panels for n of them. */
 int plot_columns(int n);

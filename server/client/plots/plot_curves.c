@@ -154,6 +154,7 @@ static enum err_code ask_covariance(struct plot *plot, const double *centre, dou
     char *path = arena_printf(plot->arena, "%s/predict", plot->path);
     json_write_object(&json, NULL);
     plot_write_inputs(plot, &json, centre, 1);
+    plot_write_outputs(plot, &json);
     json_write_text(&json, "covariance", "outputs");
     json_write_object_end(&json);
     json_write_end(&json);
@@ -170,13 +171,16 @@ static enum err_code ask_covariance(struct plot *plot, const double *centre, dou
 enum err_code plot_covariance(struct plot *plot, struct err *err)
 {
     struct plot_rows rows;
-    size_t o = (size_t)plot->o;
     const char *limited = plot_limit(plot, 0, 20);
+    if (plot_narrow(plot, err) != ERR_OK) {
+        return err->code;
+    }
+    size_t o = (size_t)plot->o;
     double *centre = figure_numbers(plot->figure, (size_t)plot->d);
     double *numbers = figure_numbers(plot->figure, 2 * o * o);
     if (plot->n_outputs < 2) {
         return err_set(err, ERR_INVALID, "correlations need two outputs; %s",
-                       o < 2 ? "the model has one" : "--columns names one");
+                       plot->o_all < 2 ? "the model has one" : "--columns names one");
     }
     if (centre == NULL || numbers == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the picture");

@@ -205,6 +205,9 @@ enum err_code plot_slices(struct plot *plot, struct err *err)
     struct plot_rows rows = {.n = 0};
     double *centre = figure_numbers(plot->figure, (size_t)plot->d);
     const char *limited = plot_limit(plot, MAX_INPUTS, MAX_OUTPUTS);
+    if (plot_narrow(plot, err) != ERR_OK) {
+        return err->code;
+    }
     if (centre == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the picture");
     }
@@ -327,6 +330,9 @@ enum err_code plot_draw_maps(struct plot *plot, const struct plot_overlay *overl
     struct map map;
     double *centre = figure_numbers(plot->figure, (size_t)plot->d);
     const char *limited = plot_limit(plot, 0, MAX_MAPS);
+    if (plot_narrow(plot, err) != ERR_OK) {
+        return err->code;
+    }
     if (choose_axes(plot, &map, err) != ERR_OK) {
         return err->code;
     }

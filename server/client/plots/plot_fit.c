@@ -140,6 +140,9 @@ enum err_code plot_parity(struct plot *plot, struct err *err)
     struct compared all;
     struct group groups[N_DRAWN];
     const char *limited = plot_limit(plot, 0, MAX_PANELS);
+    if (plot_narrow(plot, err) != ERR_OK) {
+        return err->code;
+    }
     if (compare(plot, &all, err) != ERR_OK) {
         return err->code;
     }
@@ -218,6 +221,9 @@ enum err_code plot_residuals(struct plot *plot, struct err *err)
     struct compared all;
     struct group groups[N_DRAWN];
     const char *limited = plot_limit(plot, 0, MAX_PANELS);
+    if (plot_narrow(plot, err) != ERR_OK) {
+        return err->code;
+    }
     if (compare(plot, &all, err) != ERR_OK) {
         return err->code;
     }

@@ -53,7 +53,8 @@ static void take_row(struct plot *plot, const json_t *doc, size_t i, const struc
         out->x[at * d + j] = input_value(&plot->inputs[j], json_array_get(x, j));
     }
     for (size_t j = 0; j < o; j++) {
-        out->y[at * o + j] = plot_number(json_array_get(y, j));
+        out->y[at * o + j] =
+            plot_number(json_array_get(y, plot->places != NULL ? (size_t)plot->places[j] : j));
     }
 }
 
@@ -98,7 +99,8 @@ static enum err_code check_size(struct plot *plot, struct err *err)
                        "%.60s has no stored rows; `surrogated data %.60s append` sends some",
                        plot->model, plot->model);
     }
-    if (rows * (plot->d + plot->o) > MAX_VALUES && plot->client->args->values[OPT_BATCH] == NULL) {
+    if (rows * (plot->d + plot->o_all) > MAX_VALUES &&
+        plot->client->args->values[OPT_BATCH] == NULL) {
         return err_set(err, ERR_LIMIT,
                        "%.60s has %.0f rows, too many to draw at once; --batch B takes one batch",
                        plot->model, rows);
@@ -112,7 +114,7 @@ static enum err_code take_rows(struct plot *plot, const json_t *doc, bool comple
     const json_t *outputs = json_object_get(doc, "outputs");
     rows->n_all = json_array_size(outputs);
     size_t *kept = arena_alloc_array(plot->arena, rows->n_all + 1, sizeof *kept);
-    size_t n = kept != NULL ? select_rows(outputs, (size_t)plot->o, complete, kept, rows) : 0;
+    size_t n = kept != NULL ? select_rows(outputs, (size_t)plot->o_all, complete, kept, rows) : 0;
     rows->n = n < PLOT_MAX_ROWS ? n : PLOT_MAX_ROWS;
     rows->x = figure_numbers(plot->figure, rows->n * (size_t)plot->d + 1);
     rows->y = figure_numbers(plot->figure, rows->n * (size_t)plot->o + 1);
@@ -125,7 +127,7 @@ static enum err_code take_rows(struct plot *plot, const json_t *doc, bool comple
     }
     const json_t *first = json_array_get(json_object_get(doc, "inputs"), 0);
     if (json_array_size(first) != (size_t)plot->d ||
-        json_array_size(json_array_get(outputs, 0)) != (size_t)plot->o) {
+        json_array_size(json_array_get(outputs, 0)) != (size_t)plot->o_all) {
         return err_set(err, ERR_CONFLICT, "the stored rows have other columns than the version");
     }
     for (size_t k = 0; k < rows->n; k++) {
@@ -220,6 +222,7 @@ static const char *make_request(struct plot *plot, const double *x, size_t n)
     struct json_write json = json_write_to(&text);
     json_write_object(&json, NULL);
     plot_write_inputs(plot, &json, x, n);
+    plot_write_outputs(plot, &json);
     json_write_array(&json, "return");
     json_write_text(&json, NULL, "mean");
     json_write_text(&json, NULL, "std");

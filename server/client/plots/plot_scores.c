@@ -40,6 +40,9 @@ static enum err_code read_kept(struct plot *plot, struct judged *out, struct err
                        "the version has no scores, since no rows were kept out of its training or "
                        "it was made elsewhere; --batch B scores it on a stored batch");
     }
+    if (json_is_null(json_object_get(scores, "rmse"))) {
+        return err_set(err, ERR_NOT_FOUND, "of %d outputs there are no scores of each", plot->o);
+    }
     *out = (struct judged){.calibration = json_object_get(scores, "calibration"),
                            .coverage = json_object_get(scores, "coverage"),
                            .rows = plot_number(json_object_get(scores, "rows")),
