@@ -37,7 +37,7 @@ for folder in "${UI_SHOTS:-}" "${UI_PICTURES:-}"; do
     [ -z "$folder" ] || mkdir -p "$folder"
 done
 cd "$top"
-[ $# -gt 0 ] || set -- test_ui_files.py test_ui_page.py test_ui_access.py test_ui_sizes.py
+[ $# -gt 0 ] || set -- test_ui_files.py test_ui_page.py test_ui_field.py test_ui_access.py test_ui_sizes.py
 failed=
 for name; do
     echo "$name"
