@@ -15,19 +15,18 @@ export async function columnsOf(model, options = {}) {
   ]);
   const given = space?.space ?? { inputs: [], outputs: [] };
   const stored = (kind) => (data?.columns ?? []).filter((one) => one[kind] !== undefined);
-  const counts = {
-    inputs: version?.architecture?.inputs,
-    outputs: version?.output_reduction?.outputs ?? version?.architecture?.outputs ?? data?.outputs,
-  };
-  const counted = (kind, list) => Array.from({ length: counts[list] ?? 0 }, (_, i) => `${kind} ${i}`);
+  const counted = (kind, n, from = 0) => Array.from({ length: Math.max(0, n - from) }, (_, i) => `${kind} ${from + i}`);
+  const fieldOf = version?.output_reduction?.outputs;
   const named = (kind, list) =>
     version?.names?.[list] ??
     (given[list].length
       ? given[list].map((one) => one.name)
       : stored(kind).map((one, i) => one.name ?? `${kind} ${i}`));
   const names = (kind, list) => {
-    const found = named(kind, list); // of more than 4096 stored columns only the first are described
-    return [...found, ...counted(kind, list).slice(found.length)];
+    const found = named(kind, list);
+    if (!found.length) return counted(kind, (list === "outputs" ? fieldOf : null) ?? version?.architecture?.[list] ?? 0);
+    // Of more than 4096 stored columns only the first are described.
+    return list === "outputs" ? [...found, ...counted(kind, fieldOf ?? data?.outputs ?? 0, found.length)] : found;
   };
   const inputs = names("input", "inputs").map((name, i) => {
     const known = given.inputs.find((one) => one.name === name) ?? {};

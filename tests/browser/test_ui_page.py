@@ -160,7 +160,7 @@ class Numbers(BrowserTest):
         points = self.ok(200, "POST", f"{self.at}/suggest", body)[1]["points"]
         best = self.ok(200, "POST", f"{self.at}/optimize", {"objective": {"output": "stress", "goal": "max", "of": "mean"}})[1]["optimum"]
         self.page.wait_for_selector("text=Greatest stress")
-        self.page.wait_for_function("document.querySelectorAll('figure.plot').length === 4")
+        self.page.wait_for_function("() => document.querySelectorAll('figure.plot').length === 4")
         figures = self.page.evaluate("[...document.querySelectorAll('figure.plot')].map(one => one.figure)")
         self.assertEqual(self.mark(figures[0], "points", "suggested")["x"], [one[0] for one in points])
         self.assertEqual(self.mark(figures[2], "points", "optimum")["y"], [best["point"][1]])
@@ -301,7 +301,7 @@ class NewUser(BrowserTest):
         self.ok(201, "POST", "/v1/models/plate/data", smooth_rows(60))
         job = self.ok(202, "POST", "/v1/models/plate/train", {"solver": "ensemble", "settings": {"epochs": 1000000}})[1]["id"]
         self.show(f"#/job/{job}")
-        self.page.wait_for_function("document.querySelector('progress')?.value > 0")
+        self.page.wait_for_function("() => document.querySelector('progress')?.value > 0")
         first = self.page.evaluate("document.querySelector('progress').value")
         self.page.wait_for_function("first => document.querySelector('progress').value > first", arg=first)
         self.wait_figure("Loss")

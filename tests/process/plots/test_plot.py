@@ -347,6 +347,35 @@ class Plot(ClientTest):
         self.bad(1, "99", "plot", "m", "loss", "--job", "99")
         self.bad(3, "", "plot", "m", "slices", "--server", "http://127.0.0.1:9")
 
+    def test_of_a_field_only_what_is_drawn_is_asked_for(self):
+        """1100 outputs: more than a version describes one by one."""
+        data = rows(24)
+        data["outputs"] = [[math.sin(x[0] + k / 300) * x[1] for k in range(1100)] for x in data["inputs"]]
+        self.ok(201, "POST", "/v1/models/m/data", data)
+        _, job = self.ok(202, "POST", "/v1/models/m/train", {
+            "solver": "ensemble", "architecture": {"width": 4, "layers": 1}, "settings": {"members": 2, "epochs": 10},
+            "output_reduction": {"kind": "kl", "modes": 2}})
+        self.assertEqual(self.server.wait_job(job["id"], "succeeded", "failed")["state"], "succeeded")
+        table = self.table("m", "parity", "--columns", "y1001,y3")
+        for name, k in (("y1001", 1000), ("y3", 2)):
+            lines = [row for row in table if row["panel"] == name and row["series"] != ""]
+            stored = sorted(float(row["x"]) for row in lines)
+            self.assertEqual(stored, sorted(y[k] for y in data["outputs"]))
+        at = data["inputs"][0]
+        lines = [row for row in self.table("m", "slices", "--columns", "x1,y1001", "--at", ",".join(map(repr, at)))
+                 if row["series"] == "mean"]
+        said = self.ok(200, "POST", "/v1/models/m/predict", {
+            "inputs": [[float(row["x"]), *at[1:]] for row in lines], "return": ["mean"], "outputs": "1000"})[1]
+        self.assertGreater(len(lines), 10)
+        for row, mean in zip(lines, said["mean"]):
+            self.assertTrue(near(float(row["y"]), mean[0]))
+        for kind in ("residuals", "map", "covariance", "data", "parallel"):
+            with self.subTest(kind=kind):
+                picture = self.good("plot", "m", kind)
+                self.assertGreater(len(Picture(picture).note["panels"]), 0)
+                self.assertEqual(kind in ("parallel", "data") or "of 1100 outputs" in picture, True)
+        self.bad(1, "no scores of each", "plot", "m", "pit")
+
 
 if __name__ == "__main__":
     unittest.main()
