@@ -247,20 +247,22 @@ enum err_code solver_check_given(const struct solver_given *given, int n_params,
 {
     double *factor = NULL;
     if (given->n != n_params) {
-        return err_set(err, ERR_INVALID,
-                       "chain_start: starts and covariance are of %d parameters, the chains have %d: "
-                       "those of the network and, where the noise is learned, one for each output",
-                       given->n, n_params);
+        return err_set(
+            err, ERR_INVALID,
+            "chain_start: starts and covariance are of %d parameters, the chains have %d: "
+            "those of the network and, where the noise is learned, one for each output",
+            given->n, n_params);
     }
     for (size_t i = 0; given->covariance != NULL && i < (size_t)given->n; i++) {
         for (size_t j = 0; j < i; j++) {
             double a = given->covariance[i * (size_t)given->n + j];
             double b = given->covariance[j * (size_t)given->n + i];
             if (fabs(a - b) > 1e-9 * fmax(fabs(a), fabs(b))) {
-                return err_set(err, ERR_INVALID,
-                               "chain_start: the covariance is not symmetric: %g at [%zu][%zu], %g at "
-                               "[%zu][%zu]",
-                               a, i, j, b, j, i);
+                return err_set(
+                    err, ERR_INVALID,
+                    "chain_start: the covariance is not symmetric: %g at [%zu][%zu], %g at "
+                    "[%zu][%zu]",
+                    a, i, j, b, j, i);
             }
         }
     }

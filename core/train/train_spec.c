@@ -126,13 +126,15 @@ static enum err_code check_chains(const struct train_spec *spec, struct err *err
         return ERR_OK;
     }
     if (!solver_samples(spec->solver)) {
-        return err_set(err, ERR_INVALID, "chain_start is of amcmc, mala, hmc and nuts, and %s has none",
+        return err_set(err, ERR_INVALID,
+                       "chain_start is of amcmc, mala, hmc and nuts, and %s has none",
                        solver_name(spec->solver));
     }
     if (spec->settings.hyperparameters == HYPER_EVIDENCE) {
-        return err_set(err, ERR_INVALID,
-                       "chain_start: with hyperparameters by evidence the chains begin at its networks; "
-                       "hyperparameters given take other starts and covariances");
+        return err_set(
+            err, ERR_INVALID,
+            "chain_start: with hyperparameters by evidence the chains begin at its networks; "
+            "hyperparameters given take other starts and covariances");
     }
     if (spec->start == TRAIN_WARM) {
         return err_set(err, ERR_INVALID, "chain_start: a warm start begins at earlier chains");
