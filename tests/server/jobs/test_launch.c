@@ -121,7 +121,6 @@ START_TEST(every_allocation_may_fail)
     char root[] = "/tmp/launch-XXXXXX";
     struct err err = ERR_INIT;
     bool done = false;
-    json_read_init();
     ck_assert_ptr_nonnull(mkdtemp(root));
     settings = (struct launch_settings){.command = "sh -c 'echo in $PWD >&2; exit 7' {command}",
                                         .program = "x",
@@ -163,6 +162,7 @@ int main(void)
 {
     Suite *suite = suite_create("launch");
     TCase *tc = tcase_create("launch");
+    json_read_init();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, the_settings_of_a_version_do_not_say_where);
     tcase_add_test(tc, a_training_runs_where_it_shall);
